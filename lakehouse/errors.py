@@ -1,0 +1,21 @@
+"""What can go wrong in ways that a user can mend; the command line prints these as one line, without a traceback."""
+
+
+class ShopSphereError(Exception):
+    """A mistake or a missing thing that the user can mend; its text says what failed and what to do next."""
+
+
+class ConfigurationError(ShopSphereError):
+    """A setting is wrong."""
+
+
+class SourceError(ShopSphereError):
+    """Raw data cannot be read or does not have the contract's shape."""
+
+
+class StorageError(ShopSphereError):
+    """The lake's storage cannot be reached or written."""
+
+
+class MissingTableError(ShopSphereError):
+    """A table of the lake does not exist yet."""

@@ -1,0 +1,1 @@
+"""Gold: the only definition of every feature, as of a moment."""

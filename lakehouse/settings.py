@@ -1,0 +1,66 @@
+"""Settings of the lake: made once at the entry point and handed down; each field is an environment variable."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where the lake is and how to reach it."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True, frozen=True)
+
+    var_dir: Annotated[
+        Path,
+        Field(
+            validation_alias=AliasChoices("SHOPSPHERE_VAR"),
+            description="Folder of everything made at run time: lake, MLflow store, prediction spool, reports.",
+        ),
+    ] = Path("var")
+    lake_root: Annotated[
+        str,
+        Field(
+            validation_alias=AliasChoices("LAKE_ROOT"),
+            description="Folder or s3:// address of the Delta tables; `lake` under SHOPSPHERE_VAR where empty.",
+        ),
+    ] = ""
+    aws_endpoint_url: Annotated[
+        str,
+        Field(
+            validation_alias=AliasChoices("AWS_ENDPOINT_URL"),
+            description="Address of an S3-compatible store such as MinIO; AWS itself where empty.",
+        ),
+    ] = ""
+    aws_region: Annotated[
+        str, Field(validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"), description="S3 region.")
+    ] = "us-east-1"
+    aws_access_key_id: Annotated[
+        SecretStr | None, Field(validation_alias=AliasChoices("AWS_ACCESS_KEY_ID"), description="S3 access key.")
+    ] = None
+    aws_secret_access_key: Annotated[
+        SecretStr | None, Field(validation_alias=AliasChoices("AWS_SECRET_ACCESS_KEY"), description="S3 secret key.")
+    ] = None
+
+    @property
+    def lake_uri(self) -> str:
+        """The lake's root: an absolute folder or an s3:// address, without a slash at its end."""
+        root = self.lake_root.rstrip("/")
+        if not root:
+            return str((self.var_dir / "lake").absolute())
+        return root if root.startswith("s3://") else str(Path(root).absolute())
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """What deltalake and Polars need to reach the lake; empty for a folder."""
+        if not self.lake_uri.startswith("s3://"):
+            return {}
+        options = {"AWS_REGION": self.aws_region, "aws_conditional_put": "etag"}
+        if self.aws_endpoint_url:
+            options["AWS_ENDPOINT_URL"] = self.aws_endpoint_url
+            options["AWS_ALLOW_HTTP"] = str(self.aws_endpoint_url.startswith("http://")).lower()
+        if self.aws_access_key_id and self.aws_secret_access_key:
+            options["AWS_ACCESS_KEY_ID"] = self.aws_access_key_id.get_secret_value()
+            options["AWS_SECRET_ACCESS_KEY"] = self.aws_secret_access_key.get_secret_value()
+        return options

@@ -1,0 +1,1 @@
+"""Sources: where the five raw tables come from."""

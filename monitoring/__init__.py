@@ -1,0 +1,1 @@
+"""Monitoring of what was predicted against what happened."""

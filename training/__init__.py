@@ -1,0 +1,1 @@
+"""The models: datasets, fits, evaluation, gates and the registry. Knows nothing of gRPC."""

@@ -1,0 +1,130 @@
+"""What a use case is: the frozen value over which training, serving, gates and monitoring loop."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import polars as pl
+
+from lakehouse.storage import Lake
+
+Columns = Mapping[str, np.ndarray[Any, Any]]
+"""Named columns of equal length, one entry per row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One input of a model: its name is its column in gold, in requests and in the prediction log.
+
+    `override` says whether a request may give it; the bounds (inclusive) are checked on what a request gives.
+    """
+
+    name: str
+    override: bool = False
+    integer: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class Model(Protocol):
+    """What every fitted model can do; at run time it needs NumPy and perhaps onnxruntime, nothing heavier.
+
+    `kind` is "baseline" for the simple baseline of a use case, otherwise the kind of model.
+    `defaults` holds, for each numeric input, the training default used where neither request nor lake has a value.
+    `params` goes to the registry as is: hyperparameters, and facts such as the size of the catalogue.
+    """
+
+    kind: str
+    defaults: Mapping[str, float]
+    params: Mapping[str, Any]
+
+    def predict(self, inputs: Columns, options: Columns) -> dict[str, np.ndarray[Any, Any]]:
+        """Answer n rows: each input and option is an array of length n, each output too.
+
+        Numeric inputs are float64, NaN where unknown (the default is used then).
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the safe artifact (JSON, npz without pickle, ONNX) into an empty folder; see `training.artifact`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Rows to train on and rows to test on, split by time with the label's horizon between them.
+
+    `labels_end` is the moment before which every training label has elapsed; `as_of` the test cutoff.
+    `data_versions` are the Delta versions that were read, by table. `extra` carries what flat rows cannot.
+    """
+
+    train: pl.DataFrame
+    test: pl.DataFrame
+    labels_end: datetime
+    as_of: datetime
+    data_versions: Mapping[str, int]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """A gate's verdict on a candidate, with its reasons in plain words."""
+
+    promote: bool
+    reasons: Sequence[str]
+
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseCase:
+    """One model of the shop, from its features to its gate. Listed in `training.use_cases.USE_CASES`.
+
+    name: the registered model's name.
+    title: a few words for people, for example "Customer lifetime value, 180 days".
+    entity: what a request's key names.
+    feature_table: the gold table that inputs are read from, at training and at serving.
+    features: the inputs in the model's order; for the recommender none, as its input is the customer's history.
+    options: request fields that are no features, for example "k".
+    outputs: the columns of `Model.predict` that are answered and logged; the first is the main one.
+    primary_metric: the holdout metric that the gate compares, and `higher_is_better` its direction.
+    dataset: reads the lake as it is now; with `refit=True` trains on all elapsed labels and leaves `test` empty.
+    fit / fit_baseline: train the candidate and the simple baseline.
+    evaluate: metrics of a model on the dataset's test rows.
+    references: metrics of stronger named baselines, by name, for comparison only.
+    gate: candidate's metrics and champion's metrics on the same test rows.
+    figures: matplotlib figures by file name that a person would look at.
+    load: the model in an artifact folder, the inverse of `Model.save`.
+    explain: with the model, inputs and options of one row: what is answered beside the result with VIEW_FULL.
+    """
+
+    name: str
+    title: str
+    entity: Literal["customer", "product"]
+    feature_table: str
+    features: tuple[Feature, ...]
+    options: tuple[str, ...]
+    outputs: tuple[str, ...]
+    primary_metric: str
+    higher_is_better: bool
+    dataset: "DatasetReader"
+    fit: Callable[[Dataset], Model]
+    fit_baseline: Callable[[Dataset], Model]
+    evaluate: Callable[[Model, Dataset], Metrics]
+    references: Callable[[Dataset], dict[str, Metrics]]
+    gate: Callable[[Metrics, Metrics], Decision]
+    figures: Callable[[Model, Dataset], dict[str, Any]]
+    load: Callable[[Path], Model]
+    explain: Callable[[Model, Columns, Columns], dict[str, Any]]
+
+
+class DatasetReader(Protocol):
+    """The signature of `UseCase.dataset`."""
+
+    def __call__(self, lake: Lake, *, refit: bool = False) -> Dataset:
+        """Read the training data from the lake."""
+        ...
