@@ -96,7 +96,11 @@ class UseCase:
     fit / fit_baseline: train the candidate and the simple baseline.
     evaluate: metrics of a model on the dataset's test rows.
     references: metrics of stronger named baselines, by name, for comparison only.
-    gate: candidate's metrics and champion's metrics on the same test rows.
+    gate: candidate's metrics and champion's metrics on the same test rows; with `gains`, the candidate's hold
+        `gain` and `gain_low` too.
+    gains: how much better the first model is than the second in the primary metric (positive is better), on each of
+        many resamples of the test rows, the same rows for both (paired bootstrap); absent where rows are not the unit.
+    example: inputs and options of a few rows (of `train`; NaN allowed), for golden rows and the registry's example.
     figures: matplotlib figures by file name that a person would look at.
     load: the model in an artifact folder, the inverse of `Model.save`.
     explain: with the model, inputs and options of one row: what is answered beside the result with VIEW_FULL.
@@ -120,6 +124,8 @@ class UseCase:
     figures: Callable[[Model, Dataset], dict[str, Any]]
     load: Callable[[Path], Model]
     explain: Callable[[Model, Columns, Columns], dict[str, Any]]
+    example: Callable[[Dataset], tuple[Columns, Columns]]
+    gains: Callable[[Model, Model, Dataset], np.ndarray[Any, Any]] | None = None
 
 
 class DatasetReader(Protocol):

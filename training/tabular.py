@@ -1,0 +1,31 @@
+"""From named columns to the matrix a tabular model computes on, and from a frame to named columns and defaults."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from training.use_case import Columns
+
+Array = np.ndarray[Any, Any]
+
+
+def matrix(inputs: Columns, defaults: Mapping[str, float]) -> Array:
+    """The inputs as an n x k float64 matrix, columns in the order of `defaults`, which fill NaN and absent columns."""
+    count = len(next(iter(inputs.values()), ()))
+    unknown = np.full(count, np.nan)
+    values = np.array([inputs.get(name, unknown) for name in defaults], dtype=np.float64).T
+    filled: Array = np.where(np.isnan(values), np.fromiter(defaults.values(), np.float64, len(defaults)), values)
+    return filled
+
+
+def to_columns(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, Array]:
+    """Numeric columns of a frame as float64 arrays, NaN where null."""
+    return {name: frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in names}
+
+
+def medians(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, float]:
+    """The training default of each input: its median, 0 where the column has no value at all."""
+    row = frame.select(pl.col(name).cast(pl.Float64).median() for name in names).row(0)
+    return {name: 0.0 if value is None else float(value) for name, value in zip(names, row, strict=True)}
