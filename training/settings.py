@@ -21,8 +21,8 @@ class TrainingSettings(Settings):
         str,
         Field(
             validation_alias=AliasChoices("MLFLOW_ARTIFACT_ROOT"),
-            description="Folder or s3:// address of model artifacts; where empty a folder under SHOPSPHERE_VAR, or what "
-            "the MLflow server says.",
+            description="Folder or s3:// address of model artifacts; where empty, a folder under SHOPSPHERE_VAR or "
+            "what the MLflow server says.",
         ),
     ] = ""
 
