@@ -1,11 +1,12 @@
 """Settings of the lake: made once at the entry point and handed down; each field is an environment variable."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lakehouse.errors import ConfigurationError
 
 class Settings(BaseSettings):
     """Where the lake is and how to reach it."""
@@ -42,6 +43,18 @@ class Settings(BaseSettings):
     aws_secret_access_key: Annotated[
         SecretStr | None, Field(validation_alias=AliasChoices("AWS_SECRET_ACCESS_KEY"), description="S3 secret key.")
     ] = None
+
+    def __init__(self, **values: Any) -> None:
+        """Read the environment and `.env`; keyword arguments win.
+
+        Raises:
+            ConfigurationError: a value does not fit; the message names the variable.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+            raise ConfigurationError(f"wrong setting: {wrong}; see docs/settings.md") from None
 
     @property
     def lake_uri(self) -> str:

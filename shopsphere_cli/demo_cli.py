@@ -1,0 +1,21 @@
+"""The command `shopsphere demo`."""
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+
+    @app.command()
+    def demo(
+        source: Annotated[
+            str, typer.Argument(help="complete_journey, synthetic, or a folder (or s3:// address) with your five CSVs.")
+        ] = "complete_journey",
+    ) -> None:
+        """Run the whole system once: ingest, build, train, promote, serve, ask, replay a past date, monitor."""
+        from grpc_server.settings import ServerSettings
+        from shopsphere_cli.demo import demo as run
+
+        run(ServerSettings(), source)

@@ -1,0 +1,81 @@
+"""Writes docs/settings.md and docs/commands.md from the code, so that they cannot be stale (`--check` says if they are)."""
+
+import sys
+from pathlib import Path
+
+import click
+import typer
+
+from grpc_server.settings import ServerSettings
+from lakehouse.settings import Settings
+from monitoring.settings import MonitoringSettings
+from shopsphere_cli.main import make_app
+from training.settings import TrainingSettings
+
+DOCS = Path(__file__).parent.parent / "docs"
+GROUPS = (
+    ("The lake", Settings),
+    ("Training", TrainingSettings),
+    ("The server", ServerSettings),
+    ("Monitoring", MonitoringSettings),
+)
+
+
+def settings_page() -> str:
+    """All environment variables, by the layer that brings them."""
+    lines = [
+        "# Settings",
+        "",
+        "Every setting is an environment variable, or a line of a `.env` file in the folder you start from.",
+        "None is needed: the defaults keep everything in `var/`.",
+        "",
+    ]
+    seen: set[str] = set()
+    for title, settings in GROUPS:
+        own = {name: field for name, field in settings.model_fields.items() if name not in seen}
+        seen |= own.keys()
+        if not own:
+            continue
+        lines += [f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
+        for name, field in own.items():
+            alias = field.validation_alias
+            variable = " or ".join(f"`{choice}`" for choice in getattr(alias, "choices", [alias or name.upper()]))
+            default = "" if field.default in (None, "") else f"`{field.default}`"
+            lines.append(f"| {variable} | {default} | {field.description} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def commands_page() -> str:
+    """The help of every sub-command, as it is printed."""
+    group = typer.main.get_command(make_app())
+    assert isinstance(group, click.Group)
+    lines = ["# Commands", "", "`shopsphere COMMAND --help` prints the same.", ""]
+    for name in sorted(group.commands):
+        command = group.commands[name]
+        usage = " ".join(command.collect_usage_pieces(click.Context(command, info_name=name)))
+        lines += [f"## shopsphere {name}", "", f"`shopsphere {name} {usage}`", "", (command.help or "").strip(), ""]
+        options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+        shown = [option for option in options if option.name != "help"]
+        if shown:
+            lines += ["| option | meaning |", "|---|---|"]
+            lines += [f"| `{', '.join(option.opts)}` | {option.help or ''} |" for option in shown]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the pages, or with --check exit 1 when they differ."""
+    pages = {DOCS / "settings.md": settings_page(), DOCS / "commands.md": commands_page()}
+    if sys.argv[1:] == ["--check"]:
+        stale = [path.name for path, text in pages.items() if not path.exists() or path.read_text() != text]
+        if stale:
+            sys.exit(f"docs are stale ({', '.join(stale)}): run `make docs`")
+        return
+    DOCS.mkdir(exist_ok=True)
+    for path, text in pages.items():
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
