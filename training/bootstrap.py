@@ -1,4 +1,4 @@
-"""Paired bootstrap: is one model better than another on the same rows by more than noise?"""
+"""Paired bootstrap: whether one model is better than another on the same rows by more than noise."""
 
 from collections.abc import Callable
 from typing import Any
