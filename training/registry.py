@@ -1,0 +1,210 @@
+"""The one door to MLflow: registers models with what they were trained on, and finds them again by version or alias."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+from lakehouse.errors import ShopSphereError
+from training import artifact
+from training.registry_address import RegistryError, check_reachable, set_environment, shown
+from training.settings import TrainingSettings
+from training.use_case import Columns, Metrics, Model
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionInfo:
+    """One registered version: metrics are of the time holdout, tags say what it was trained on, `created_at` is UTC."""
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    kind: str
+    metrics: Metrics
+    tags: Mapping[str, str]
+    created_at: datetime
+    run_id: str
+
+
+class Registry:
+    """Registered models in MLflow, one per use case, their artifacts in the experiment `shopsphere/<use case>`."""
+
+    def __init__(self, settings: TrainingSettings) -> None:
+        self._settings = settings
+        self._uri = settings.tracking_uri
+        self._opened: Any = None
+
+    def log(
+        self,
+        name: str,
+        model: Model,
+        *,
+        example: tuple[Columns, Columns],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        params: Mapping[str, Any] | None = None,
+        figures: Mapping[str, Any] | None = None,
+    ) -> VersionInfo:
+        """Register a model as the next version of `name`; `example` (inputs, options) gives the golden rows too.
+
+        Raises:
+            RegistryError: the registry or its artifact store cannot be reached.
+        """
+        tags = {**tags, "kind": model.kind, "shopsphere": package_version("shopsphere")}
+        with self._guard(f"register {name!r}") as mlflow, tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "model"
+            model.save(folder)
+            artifact.write_golden(folder, model, *example)
+            tags["digest"] = artifact.digest(folder)
+            with mlflow.start_run(experiment_id=self._experiment(name), run_name=f"{name} {model.kind}") as run:
+                mlflow.set_tags(tags)
+                mlflow.log_params({**model.params, **(params or {})})
+                mlflow.log_metrics(dict(metrics))
+                for file_name, figure in (figures or {}).items():
+                    mlflow.log_figure(figure, f"figures/{file_name}")
+                source = _log_pyfunc(mlflow, name, folder, example=example, model=model)
+            if not self._client.search_registered_models(f"name = '{name}'"):
+                self._client.create_registered_model(name)
+            created = self._client.create_model_version(name, source, run.info.run_id, tags=tags)
+            return self._info(created)
+
+    def versions(self, name: str) -> list[VersionInfo]:
+        """All versions of a model, oldest first; empty where there is none."""
+        with self._guard(f"list the versions of {name!r}"):
+            found = self._client.search_model_versions(f"name = '{name}'")
+            return [self._info(self._get(name, number)) for number in sorted(int(entry.version) for entry in found)]
+
+    def version(self, name: str, number: int) -> VersionInfo:
+        """One version of a model.
+
+        Raises:
+            RegistryError: there is no such version.
+        """
+        with self._guard(f"find version {number} of {name!r}"):
+            return self._info(self._get(name, number))
+
+    def champion(self, name: str) -> VersionInfo | None:
+        """The version that answers, None before the first."""
+        with self._guard(f"find the champion of {name!r}") as mlflow:
+            try:
+                return self._info(self._client.get_model_version_by_alias(name, CHAMPION))
+            except mlflow.exceptions.MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+
+    def set_champion(self, name: str, version: int) -> None:
+        """Let a version answer: running servers follow within seconds."""
+        with self._guard(f"make version {version} the champion of {name!r}"):
+            self._client.set_registered_model_alias(name, CHAMPION, str(version))
+
+    def download(self, info: VersionInfo, folder: Path) -> Path:
+        """Copy a version's artifact folder to `folder/model` and check that it is the one that was registered.
+
+        Raises:
+            RegistryError: it cannot be downloaded.
+            ArtifactError: what was downloaded is not what was registered.
+        """
+        with self._guard(f"download version {info.version} of {info.name!r}") as mlflow:
+            source = self._client.get_model_version_download_uri(info.name, str(info.version))
+            path = Path(
+                mlflow.artifacts.download_artifacts(
+                    f"{source}/artifacts/model", dst_path=str(folder), tracking_uri=self._uri, registry_uri=self._uri
+                )
+            )
+        if artifact.digest(path) != info.tags.get("digest"):
+            raise artifact.ArtifactError(
+                f"version {info.version} of {info.name!r} is not what was registered: train the model again"
+            )
+        return path
+
+    def load(self, info: VersionInfo) -> Model:
+        """The model of a version, ready to predict."""
+        with tempfile.TemporaryDirectory() as scratch:
+            return artifact.load(self.download(info, Path(scratch)))
+
+    @property
+    def _client(self) -> Any:
+        if self._opened is None:
+            import mlflow
+
+            self._opened = mlflow.MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+        return self._opened
+
+    def _get(self, name: str, number: int) -> Any:
+        return self._client.get_model_version(name, str(number))
+
+    def _info(self, found: Any) -> VersionInfo:
+        """MLflow's version with its run's metrics; search results lack the aliases, so `found` comes from a get."""
+        return VersionInfo(
+            name=found.name,
+            version=int(found.version),
+            aliases=tuple(found.aliases),
+            kind=found.tags.get("kind", ""),
+            metrics=dict(self._client.get_run(found.run_id).data.metrics),
+            tags=dict(found.tags),
+            created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+            run_id=found.run_id,
+        )
+
+    def _experiment(self, name: str) -> str:
+        title = f"shopsphere/{name}"
+        found = self._client.get_experiment_by_name(title)
+        if found:
+            return str(found.experiment_id)
+        root = self._settings.artifact_root
+        return str(self._client.create_experiment(title, artifact_location=f"{root}/{name}" if root else None))
+
+    @contextmanager
+    def _guard(self, doing: str) -> Iterator[Any]:
+        """MLflow pointed at our registry; whatever goes wrong in the block becomes one line that says what to do."""
+        try:
+            if self._opened is None:
+                check_reachable(self._uri)
+                set_environment(self._settings)
+                for noisy in ("mlflow", "alembic"):
+                    logging.getLogger(noisy).setLevel(logging.ERROR)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # MLflow warns about its own dependencies and about its own defaults
+                import mlflow
+
+                mlflow.set_tracking_uri(self._uri)
+                mlflow.set_registry_uri(self._uri)
+                yield mlflow
+        except ShopSphereError:
+            raise
+        except Exception as error:  # boto3, requests, SQLAlchemy and MLflow each have a family of their own
+            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            raise RegistryError(f"cannot {doing} in the model registry at {shown(self._uri)}: {reason}") from error
+
+
+def _log_pyfunc(mlflow: Any, name: str, folder: Path, *, example: tuple[Columns, Columns], model: Model) -> str:
+    """Log the artifact as a pyfunc from code, with signature and example; gives the address to register."""
+    import pandas as pd  # type: ignore[import-untyped]
+
+    def frame(named: Columns) -> Any:
+        return pd.DataFrame({key: list(column) for key, column in named.items()})
+
+    inputs = frame({**example[0], **example[1]})
+    signature = mlflow.models.infer_signature(inputs, frame(model.predict(*example)))
+    optional = [mlflow.types.ColSpec(column.type, column.name, required=False) for column in signature.inputs]
+    signature.inputs = mlflow.types.Schema(optional)
+    logged = mlflow.pyfunc.log_model(
+        name=name,
+        python_model=str(Path(__file__).with_name("pyfunc_model.py")),
+        artifacts={"model": str(folder)},
+        signature=signature,
+        input_example=inputs,
+        pip_requirements=[
+            f"{package}=={package_version(package)}" for package in ("shopsphere", "numpy", "onnxruntime")
+        ],
+    )
+    return str(logged.model_uri)
