@@ -2,8 +2,9 @@
 
 from lakehouse.errors import ShopSphereError
 from training.use_case import UseCase
+from training.use_cases.clv import CLV
 
-USE_CASES: tuple[UseCase, ...] = ()
+USE_CASES: tuple[UseCase, ...] = (CLV,)
 
 
 class UnknownUseCaseError(ShopSphereError):

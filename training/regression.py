@@ -1,0 +1,66 @@
+"""How good predicted amounts are: error, ranking, calibration, and the figure that shows them."""
+
+from typing import Any
+
+import numpy as np
+
+from training.use_case import Metrics
+
+Array = np.ndarray[Any, Any]
+
+
+def metrics(actual: Array, predicted: Array) -> Metrics:
+    """Holdout metrics of n predicted amounts.
+
+    `mae` and `rmse` are in the amount's unit; `r2` is 1 less the squared error over that of the test mean;
+    `gini` is the normalised Gini (1 for a perfect order, 0 for none) and `spearman` the rank correlation;
+    `calibration` is the predicted sum over the actual one.
+    """
+    error = predicted - actual
+    total, variance = float(actual.sum()), float(np.var(actual))
+    return {
+        "mae": float(np.abs(error).mean()),
+        "rmse": float(np.sqrt(np.square(error).mean())),
+        "r2": 1 - float(np.square(error).mean()) / variance if variance > 0 else 0.0,
+        "gini": normalised_gini(actual, predicted),
+        "spearman": _correlation(_ranks(actual), _ranks(predicted)),
+        "calibration": float(predicted.sum()) / total if total > 0 else 0.0,
+    }
+
+
+def normalised_gini(actual: Array, predicted: Array) -> float:
+    """The Gini index of the actual amounts in the order of the predictions, over that in their own order."""
+    best = _gini(actual, actual)
+    return _gini(actual, predicted) / best if best > 0 else 0.0
+
+
+def decile_figure(actual: Array, predicted: Array, *, title: str) -> Any:
+    """A matplotlib figure: mean predicted and mean actual amount in each tenth of the predictions."""
+    from matplotlib.figure import Figure
+
+    order = np.array_split(np.argsort(predicted, kind="stable"), 10)
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    positions = np.arange(1, 11)
+    for shift, values, label in ((-0.2, predicted, "predicted"), (0.2, actual, "actual")):
+        axes.bar(positions + shift, [values[rows].mean() if len(rows) else 0 for rows in order], 0.4, label=label)
+    axes.set(title=title, xlabel="decile, lowest predictions first", ylabel="mean amount", xticks=positions)
+    axes.legend()
+    return figure
+
+
+def _gini(actual: Array, by: Array) -> float:
+    """Twice the covariance of amount and rank over the mean; tied rows share their rank, so a constant scores 0."""
+    ranks = _ranks(by) / len(by)
+    return 2 * float(np.mean((actual - actual.mean()) * ranks)) / max(float(actual.mean()), 1e-12)
+
+
+def _ranks(values: Array) -> Array:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Array = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranks
+
+
+def _correlation(left: Array, right: Array) -> float:
+    spread = float(left.std() * right.std())
+    return float(np.mean((left - left.mean()) * (right - right.mean()))) / spread if spread > 0 else 0.0

@@ -1,0 +1,214 @@
+"""Customer lifetime value: what a customer will spend in the 180 days after as_of, net of refunds."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lakehouse.errors import ShopSphereError
+from lakehouse.storage import Lake
+from training import artifact, bootstrap, explain, regression, spend_model, tabular
+from training.constant import ConstantModel
+from training.spend_model import HORIZON_DAYS, SpendModel
+from training.spend_trees import fit_trees
+from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, UseCase
+
+FEATURES = "gold.customer_features"
+TRANSACTIONS = "silver.transactions"
+LABEL_DAYS = (180, 90, 60, 30)
+"""Lengths of training labels, best first; shorter ones are scaled up where the history has no room for longer ones."""
+ENOUGH_HISTORY_DAYS = 90
+
+
+class NotEnoughHistoryError(ShopSphereError):
+    """The lake's history is too short to train and test on separate times."""
+
+
+def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
+    """Buyers at cutoffs 30 days apart; `label` is the net spend per 180 days that followed.
+
+    The test cutoff is the newest one whose 180 days have elapsed; training labels end before it (with `refit`, before
+    the data's clock), and are of the longest length for which a cutoff has enough history.
+
+    Raises:
+        NotEnoughHistoryError: there is no such cutoff.
+    """
+    versions = {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
+    features = lake.scan(FEATURES, versions[FEATURES])
+    sales = lake.scan(TRANSACTIONS, versions[TRANSACTIONS]).select("customer_id", "timestamp", "gross_revenue")
+    first, last = sales.select(pl.col("timestamp").min(), pl.col("timestamp").max().alias("last")).collect().row(0)
+    clock = last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    cutoffs = sorted(features.select(pl.col("as_of").unique()).collect()["as_of"].to_list())
+    elapsed = [cutoff for cutoff in cutoffs if cutoff + timedelta(days=HORIZON_DAYS) <= clock]
+    if not elapsed:
+        raise NotEnoughHistoryError(
+            f"clv needs features from {HORIZON_DAYS} days before the newest transaction ({last}), "
+            f"the lake has none: ingest a longer history, then run `shopsphere build`"
+        )
+    end = clock if refit else elapsed[-1]
+    days, chosen = _training_cutoffs(cutoffs, first=first, end=end)
+    rows = features.filter(pl.col("as_of").is_in([*chosen, elapsed[-1]]), pl.col("tx_count") > 0).collect()
+    sold = sales.filter(pl.col("timestamp") >= chosen[0]).collect()
+    train = _labelled(rows, sold, cutoffs=chosen, days=days)
+    test = _labelled(rows, sold, cutoffs=elapsed[-1:], days=HORIZON_DAYS)
+    return Dataset(
+        train=train,
+        test=test.clear() if refit else test,
+        labels_end=chosen[-1] + timedelta(days=days),
+        as_of=elapsed[-1],
+        data_versions=versions,
+        extra={"label_days": days},
+    )
+
+
+def fit(data: Dataset) -> Model:
+    """Boosted trees blended with repeated spend; the weights come from customers the trees did not see."""
+    inputs = tabular.to_columns(data.train, NAMES)
+    shares = spend_model.shares(inputs)
+    defaults = tabular.medians(data.train, NAMES)
+    matrix, repeated = spend_model.design(inputs, defaults)
+    trees, weights = fit_trees(matrix, data.train["label"].to_numpy(), repeated, groups=data.train["customer_id"])
+    params = {**weights, "shares": shares, "label_days": data.extra["label_days"], "rows": data.train.height}
+    return SpendModel(trees, defaults=defaults, params=params)
+
+
+def fit_baseline(data: Dataset) -> Model:
+    """The average customer: the same mean for everybody."""
+    mean = float(data.train["label"].to_numpy().mean())
+    return ConstantModel("clv", output="clv_180d", value=mean, defaults=tabular.medians(data.train, NAMES))
+
+
+def evaluate(model: Model, data: Dataset) -> Metrics:
+    """Error, ranking and calibration on the test customers; see `training.regression`."""
+    return regression.metrics(data.test["label"].to_numpy(), _answers(model, data.test))
+
+
+def references(data: Dataset) -> dict[str, Metrics]:
+    """The strong baselines: the last 180 days again, the last 90 days twice, and the mean of those two."""
+    actual = data.test["label"].to_numpy()
+    columns = tabular.to_columns(data.test, ["spend_90d", "spend_180d"])
+    repeats = {"last_180_days_repeated": columns["spend_180d"], "last_90_days_doubled": 2 * columns["spend_90d"]}
+    repeats["mean_of_both"] = (columns["spend_180d"] + 2 * columns["spend_90d"]) / 2
+    return {name: regression.metrics(actual, predicted) for name, predicted in repeats.items()}
+
+
+def gate(candidate: Metrics, champion: Metrics) -> Decision:
+    """Better by more than noise in root mean squared error, and right in sum within a quarter."""
+    reasons = []
+    if not candidate.get("gain_low", champion["rmse"] - candidate["rmse"]) > 0:
+        reasons.append(
+            f"rmse {candidate['rmse']:.4g} is not below the champion's {champion['rmse']:.4g} by more than noise"
+        )
+    if not 0.75 <= candidate["calibration"] <= 1.25:
+        reasons.append(f"it predicts {candidate['calibration']:.0%} of what was spent in sum, not 75 % to 125 %")
+    passed = f"rmse {candidate['rmse']:.4g} beats the champion's {champion['rmse']:.4g} by more than noise"
+    return Decision(promote=not reasons, reasons=reasons or [passed])
+
+
+def gains(candidate: Model, champion: Model, data: Dataset) -> np.ndarray[Any, Any]:
+    """By how much the candidate's rmse is lower, on resampled test customers."""
+    actual = data.test["label"].to_numpy()
+    squared = [np.square(_answers(model, data.test) - actual) for model in (champion, candidate)]
+    return bootstrap.paired_gains(
+        lambda rows: float(np.sqrt(squared[0][rows].mean()) - np.sqrt(squared[1][rows].mean())), len(actual)
+    )
+
+
+def figures(model: Model, data: Dataset) -> dict[str, Any]:
+    """Predicted and actual spend by decile of the prediction."""
+    actual = data.test["label"].to_numpy()
+    title = f"Spend in the 180 days after {data.as_of:%Y-%m-%d}, by decile of the prediction"
+    return {"deciles.png": regression.decile_figure(actual, _answers(model, data.test), title=title)}
+
+
+def load(folder: Path) -> Model:
+    """The model in an artifact folder."""
+    stored = artifact.read(folder)
+    return ConstantModel.load(stored) if stored.kind == ConstantModel.kind else SpendModel.load(stored)
+
+
+def explain_one(model: Model, inputs: Columns, options: Columns) -> dict[str, Any]:
+    """What each input adds to the answer, compared with its training default."""
+    completed = spend_model.complete(inputs, model.params.get("shares", {}))
+    return {"contributions": explain.contributions(model, completed, options, output="clv_180d")}
+
+
+def example(data: Dataset) -> tuple[Columns, Columns]:
+    """Five training customers, nulls kept as NaN."""
+    return tabular.to_columns(data.train.head(5), NAMES), {}
+
+
+def _training_cutoffs(cutoffs: list[datetime], *, first: datetime, end: datetime) -> tuple[int, list[datetime]]:
+    for days in LABEL_DAYS:
+        history = timedelta(days=min(days, ENOUGH_HISTORY_DAYS))
+        chosen = [c for c in cutoffs if c + timedelta(days=days) <= end and c - first >= history]
+        if chosen:
+            return days, chosen
+    raise NotEnoughHistoryError(
+        f"clv needs at least {2 * LABEL_DAYS[-1]} days of transactions before {end:%Y-%m-%d}, the first is of {first}: "
+        "ingest a longer history, then run `shopsphere build`"
+    )
+
+
+def _labelled(rows: pl.DataFrame, sold: pl.DataFrame, *, cutoffs: Iterable[datetime], days: int) -> pl.DataFrame:
+    """The customers at each cutoff with what they spent in the days after it, scaled to 180 days."""
+    scale = HORIZON_DAYS / days
+    parts = []
+    for cutoff in cutoffs:
+        window = pl.col("timestamp").is_between(cutoff, cutoff + timedelta(days=days), closed="left")
+        spent = sold.filter(window).group_by("customer_id").agg(label=pl.col("gross_revenue").sum())
+        customers = rows.filter(pl.col("as_of") == cutoff)
+        parts.append(customers.join(spent, on="customer_id", how="left", maintain_order="left"))
+    label = pl.col("label").cast(pl.Float64).fill_null(0.0) * scale
+    return pl.concat(parts).with_columns(label=label).sort("as_of", "customer_id")
+
+
+def _answers(model: Model, rows: pl.DataFrame) -> np.ndarray[Any, Any]:
+    return model.predict(tabular.to_columns(rows, NAMES), {})["clv_180d"]
+
+
+CLV = UseCase(
+    name="clv",
+    title="Customer lifetime value, 180 days",
+    entity="customer",
+    feature_table=FEATURES,
+    features=(
+        Feature(name="recency_days", override=True, minimum=0),
+        Feature(name="tx_count", override=True, integer=True, minimum=0),
+        Feature(name="monetary", override=True),
+        Feature(name="avg_discount", override=True, minimum=0, maximum=1),
+        Feature(name="avg_quantity", override=True, minimum=0),
+        Feature(name="premium_tx_share", override=True, minimum=0, maximum=1),
+        Feature(name="events_view_count", override=True, integer=True, minimum=0),
+        Feature(name="events_add_to_cart_count", override=True, integer=True, minimum=0),
+        Feature(name="events_purchase_count", override=True, integer=True, minimum=0),
+        Feature(name="avg_session_duration_sec", override=True, minimum=0),
+        Feature(name="age", override=True, integer=True, minimum=0, maximum=130),
+        Feature(name="is_male", override=True, integer=True, minimum=0, maximum=1),
+        Feature(name="loyalty_level", override=True, integer=True, minimum=0, maximum=3),
+        Feature(name="tenure_days"),
+        *(Feature(name=f"spend_{span}d") for span in spend_model.SPANS),
+        *(Feature(name=f"tx_count_{span}d", integer=True) for span in spend_model.SPANS),
+        Feature(name="mean_gap_days"),
+        Feature(name="category_count", integer=True),
+    ),
+    options=(),
+    outputs=("clv_180d",),
+    primary_metric="rmse",
+    higher_is_better=False,
+    dataset=dataset,
+    fit=fit,
+    fit_baseline=fit_baseline,
+    evaluate=evaluate,
+    references=references,
+    gate=gate,
+    figures=figures,
+    load=load,
+    explain=explain_one,
+    example=example,
+    gains=gains,
+)
+NAMES = [feature.name for feature in CLV.features]
