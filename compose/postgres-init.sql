@@ -1,0 +1,3 @@
+-- One database for each service; runs once, when the volume is new.
+create database mlflow;
+create database prefect;
