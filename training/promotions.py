@@ -76,14 +76,14 @@ def _user() -> str:
 
 SCHEMA = pl.Schema(
     {
-        "use_case": pl.String,
-        "version": pl.Int64,
-        "candidate": pl.Int64,
-        "from_version": pl.Int64,
-        "decision": pl.String,
-        "reasons": pl.List(pl.String),
-        "metrics": pl.String,
-        "decided_by": pl.String,
+        "use_case": pl.String(),
+        "version": pl.Int64(),
+        "candidate": pl.Int64(),
+        "from_version": pl.Int64(),
+        "decision": pl.String(),
+        "reasons": pl.List(pl.String()),
+        "metrics": pl.String(),
+        "decided_by": pl.String(),
         "decided_at": pl.Datetime("us"),
     }
 )
