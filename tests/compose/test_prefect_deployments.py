@@ -1,0 +1,51 @@
+"""The Prefect deployments, tried against a real Prefect server and a real worker on loopback."""
+
+# ruff: noqa: S603, S607 (they start our own commands)
+import importlib
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from training.use_cases import USE_CASES
+
+ROOT = Path(__file__).parents[2]
+PREFECT_FILE = ROOT / "compose" / "prefect.yaml"
+
+
+def test_every_deployment_names_a_flow() -> None:
+    """Each entrypoint is a flow of the package, and every use case has a deployment of its own."""
+    deployments = {entry["name"]: entry for entry in yaml.safe_load(PREFECT_FILE.read_text())["deployments"]}
+    expected = {"ingest", "build", "train-all", "monitor"} | {f"train-{use_case.name}" for use_case in USE_CASES}
+    assert expected == set(deployments)
+    for entry in deployments.values():
+        path, _, name = entry["entrypoint"].partition(":")
+        module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        assert hasattr(getattr(module, name), "to_deployment")
+
+
+def test_a_deployed_flow_runs_on_a_worker(
+    service: Callable[..., object],
+    environment: dict[str, str],
+    free_port: Callable[[], int],
+    raw_csvs: Path,
+) -> None:
+    """Deployed as in compose, the ingest flow runs on a process worker and commits the raw rows to the lake."""
+    port = free_port()
+    api = f"http://127.0.0.1:{port}/api"
+    server = ["prefect", "server", "start", "--no-services", "--host", "127.0.0.1", "--port", str(port)]
+    client = {**environment, "PREFECT_API_URL": api}
+
+    def prefect(*arguments: str) -> None:
+        done = subprocess.run(
+            ["prefect", *arguments], cwd=ROOT, env=client, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+    with service(server, url=f"{api}/health"):
+        prefect("work-pool", "create", "shopsphere", "--type", "process", "--overwrite")
+        prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE.relative_to(ROOT)))
+        prefect("deployment", "run", "ingest/ingest", "--param", f"source={raw_csvs}")
+        prefect("worker", "start", "--pool", "shopsphere", "--type", "process", "--run-once")
+    assert (Path(environment["LAKE_ROOT"]) / "bronze" / "customers" / "_delta_log").is_dir()
