@@ -1,12 +1,13 @@
 """The CLV use case: its cutoffs and labels, what its model learns, and in which direction its answers move."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
-from training import spend_model
+from training import bootstrap, spend_model
 from training.use_cases.clv import CLV, NAMES, NotEnoughHistoryError
 
 CLOCK = datetime(2024, 3, 1)
@@ -111,3 +112,14 @@ def test_the_gate_asks_for_a_gain_above_noise_and_calibration():
     assert CLV.gate({"rmse": 8.0, "calibration": 1.0, "gain_low": 0.5}, champion).promote
     refused = CLV.gate({"rmse": 9.9, "calibration": 2.0, "gain_low": -0.1}, champion)
     assert (refused.promote, len(refused.reasons)) == (False, 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_of_shuffled_labels_is_refused(data, seed):
+    """Where nothing is to be learnt, the average customer stays the champion."""
+    shuffled = pl.col("label").shuffle(seed=seed)
+    noise = replace(data, train=data.train.with_columns(shuffled), test=data.test.with_columns(shuffled))
+    candidate, baseline = CLV.fit(noise), CLV.fit_baseline(noise)
+    gain = bootstrap.summary(CLV.gains(candidate, baseline, noise))
+
+    assert not CLV.gate(CLV.evaluate(candidate, noise) | gain, CLV.evaluate(baseline, noise)).promote

@@ -1,0 +1,64 @@
+"""The commands train, promote, rollback and models, as a user meets them."""
+
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from training.cli import register
+from training.promote import PromotionError
+from training.registry_address import RegistryError
+from training.use_cases import UnknownUseCaseError
+
+
+@pytest.fixture
+def run(settings, monkeypatch):
+    """Run a command in the test's own folder; what the entry point prints as one line is raised."""
+    monkeypatch.setenv("SHOPSPHERE_VAR", str(settings.var_dir))
+    monkeypatch.setenv("LAKE_ROOT", settings.lake_root)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    app = typer.Typer()
+    register(app)
+    return lambda *words: CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_a_trained_and_promoted_model_is_listed_beside_its_baseline(run, shop_lake):
+    """`train clv --promote` says how both did, `models` which version answers."""
+    trained = run("train", "clv", "--promote")
+    listed = run("models")
+
+    assert "clv version 2: rmse" in trained.stdout
+    assert "simple baseline: rmse" in trained.stdout
+    assert "clv: promoted version 2 (fitted on all labels as version 3)" in trained.stdout
+    assert [
+        cell.strip() for cell in next(line for line in listed.stdout.splitlines() if "champion" in line).split("│")[2:6]
+    ] == ["3", "champion", "trees_and_repeat", "refit"]
+    with pytest.raises(PromotionError, match="no version 9"):
+        run("promote", "clv", "--version", "9")
+    assert run("promote", "clv").exit_code == 1
+    assert "rolled back to version 1" in run("rollback", "clv").stdout
+
+
+@pytest.mark.parametrize("command", ["train", "promote", "rollback"])
+def test_an_unknown_use_case_is_named(run, command):
+    """Before the registry or the lake is touched."""
+    with pytest.raises(UnknownUseCaseError, match="'weather'"):
+        run(command, "weather")
+
+
+def test_an_unreachable_registry_is_one_line(run, monkeypatch):
+    """It names the setting to check."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+
+    with pytest.raises(RegistryError, match="MLFLOW_TRACKING_URI"):
+        run("models")
+
+
+def test_the_commands_are_registered_without_heavy_imports():
+    """Help must not pay for MLflow or Polars."""
+    code = "import sys, training.cli; print([n for n in ('mlflow', 'polars', 'prefect', 'numpy') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 (our own code)
+
+    assert done.stdout.strip() == "[]"
