@@ -43,12 +43,15 @@ def show(rows: "list[MetricRow]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("metric", "value", "predictions", "version", "why absent")
+    table = Table()
+    for column in ("metric", "value", "predictions", "version"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("why absent")
     for row in rows:
         value = "absent" if row.value is None else f"{row.value:.4g}"
         count, version = ("" if number is None else f"{number:,}" for number in (row.count, row.model_version))
         table.add_row(row.name, value, count, version, row.reason or "")
-    Console().print(table)
+    Console(width=None if Console().is_terminal else 160).print(table)
 
 
 def _wait_for_signal() -> None:
