@@ -1,5 +1,6 @@
 """A shop whose customers keep spending what they spent: silver transactions and customer features of 14 months."""
 
+import shutil
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 
 from lakehouse.storage import Lake
+from training.registry import Registry
 from training.settings import TrainingSettings
 
 CLOCK = datetime(2024, 3, 1)
@@ -61,12 +63,36 @@ def shop_features(transactions, as_of):
     )
 
 
-@pytest.fixture
-def settings(tmp_path):
-    """Settings whose lake and SQLite registry are in the test's own folder."""
+def settings_in(folder):
+    """Settings whose lake and SQLite registry are in a folder."""
     return TrainingSettings(
-        var_dir=tmp_path, lake_root=str(tmp_path / "lake"), mlflow_tracking_uri="", mlflow_artifact_root=""
+        var_dir=folder, lake_root=str(folder / "lake"), mlflow_tracking_uri="", mlflow_artifact_root=""
     )
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory):
+    """An empty registry's database: making one takes seconds, copying it none."""
+    folder = tmp_path_factory.mktemp("empty_registry")
+    Registry(settings_in(folder)).champion("clv")
+    return folder / "mlflow"
+
+
+@pytest.fixture(scope="session")
+def new_settings(empty_registry):
+    """Makes settings in a folder that has a copy of the empty registry."""
+
+    def make(folder):
+        shutil.copytree(empty_registry, folder / "mlflow")
+        return settings_in(folder)
+
+    return make
+
+
+@pytest.fixture
+def settings(tmp_path, new_settings):
+    """Settings whose lake and SQLite registry are in the test's own folder."""
+    return new_settings(tmp_path)
 
 
 @pytest.fixture

@@ -14,13 +14,9 @@ EXAMPLE = ({"monetary": np.array([1.0, np.nan])}, {})
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    """One registry for the module: making its database takes seconds."""
-    from training.settings import TrainingSettings
-
-    return Registry(
-        TrainingSettings(var_dir=tmp_path_factory.mktemp("registry"), mlflow_tracking_uri="", mlflow_artifact_root="")
-    )
+def registry(tmp_path_factory, new_settings):
+    """One registry for the module."""
+    return Registry(new_settings(tmp_path_factory.mktemp("registry")))
 
 
 def log(registry, name, value=3.5):

@@ -4,10 +4,10 @@ import boto3
 import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
+from pydantic import SecretStr
 
 from training.constant import ConstantModel
 from training.registry import Registry
-from training.settings import TrainingSettings
 
 WORD = "any, moto does not look at it"
 
@@ -31,16 +31,17 @@ def s3(monkeypatch):
     server.stop()
 
 
-def test_models_are_logged_promoted_and_downloaded_on_s3(s3, tmp_path):
+def test_models_are_logged_promoted_and_downloaded_on_s3(s3, settings, tmp_path):
     """With MLFLOW_ARTIFACT_ROOT=s3://mlflow nothing of a model stays on the local disk, and it loads from there."""
-    settings = TrainingSettings(
-        var_dir=tmp_path,
-        mlflow_artifact_root="s3://mlflow",
-        aws_endpoint_url=s3,
-        aws_access_key_id="key",
-        aws_secret_access_key=WORD,
+    s3_settings = settings.model_copy(
+        update={
+            "mlflow_artifact_root": "s3://mlflow",
+            "aws_endpoint_url": s3,
+            "aws_access_key_id": SecretStr("key"),
+            "aws_secret_access_key": SecretStr(WORD),
+        }
     )
-    registry = Registry(settings)
+    registry = Registry(s3_settings)
     model = ConstantModel("clv", output="clv_180d", value=3.5, defaults={"monetary": 1.0})
     example = ({"monetary": np.array([2.0])}, {})
 
