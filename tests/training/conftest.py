@@ -95,12 +95,22 @@ def settings(tmp_path, new_settings):
     return new_settings(tmp_path)
 
 
-@pytest.fixture
-def shop_lake(settings):
-    """The shop's silver transactions and gold customer features."""
-    lake = Lake(settings)
+def write_shop(lake):
+    """Write the shop's silver transactions and gold customer features."""
     transactions = shop_transactions()
     lake.overwrite("silver.transactions", transactions)
     cutoffs = [CLOCK - timedelta(days=30 * k) for k in range(14)]
     lake.overwrite("gold.customer_features", pl.concat(shop_features(transactions, cutoff) for cutoff in cutoffs))
     return lake
+
+
+@pytest.fixture
+def shop_lake(settings):
+    """The shop in the test's own folder."""
+    return write_shop(Lake(settings))
+
+
+@pytest.fixture(scope="session")
+def tiny_lake(tmp_path_factory):
+    """The lake that every use case trains on in the contract suite: it needs the tables of each one's dataset."""
+    return write_shop(Lake(settings_in(tmp_path_factory.mktemp("tiny_lake"))))

@@ -1,0 +1,114 @@
+"""What every trained model keeps, on a small lake: the same answers from memory, artifact and registry."""
+
+import json
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from training import artifact, columns
+from training.registry import Registry
+from training.use_cases import USE_CASES
+
+
+@pytest.fixture(scope="module", params=USE_CASES, ids=lambda use_case: use_case.name)
+def use_case(request):
+    """Each use case in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def data(use_case, tiny_lake):
+    """Its dataset."""
+    return use_case.dataset(tiny_lake)
+
+
+@pytest.fixture(scope="module", params=["fit_baseline", "fit"], ids=["baseline", "candidate"])
+def model(request, use_case, data):
+    """Its simple baseline, then its candidate."""
+    return getattr(use_case, request.param)(data)
+
+
+def same(left, right):
+    """Whether two models' answers agree."""
+    return left.keys() == right.keys() and all(
+        columns.equal(left[name], right[name], tolerance=artifact.TOLERANCE) for name in left
+    )
+
+
+def named_columns(frame):
+    """A frame of MLflow's as named columns."""
+    return {
+        name: columns.object_array(list(frame[name])) if frame[name].dtype == object else frame[name].to_numpy()
+        for name in frame
+    }
+
+
+def test_inputs_are_columns_of_the_feature_table(use_case, tiny_lake):
+    """Training and serving read the same names; what a request's campaign or bounds give is not in the table."""
+    if use_case.features:
+        table = tiny_lake.scan(use_case.feature_table).collect_schema().names()
+        assert {feature.name for feature in use_case.features} - set(table) <= {"uplift_mean", "campaign_days"}
+
+
+def test_training_labels_end_before_the_test(data):
+    """A split by time, without a row shared."""
+    assert data.labels_end <= data.as_of
+    assert data.train.height > 0
+    assert data.test.height > 0
+
+
+def test_a_model_answers_its_outputs_in_rows(use_case, model, data):
+    """One answer per row for the main output, and only outputs that the use case names."""
+    inputs, options = use_case.example(data)
+    answers = model.predict(inputs, options)
+
+    assert set(answers) == set(use_case.outputs)
+    assert {len(column) for column in answers.values()} == {columns.row_count(inputs, options)}
+
+
+def test_metrics_hold_the_primary_one_and_are_finite(use_case, model, data):
+    """The gate and the registry need numbers."""
+    metrics = use_case.evaluate(model, data)
+
+    assert use_case.primary_metric in metrics
+    assert all(np.isfinite(value) for value in metrics.values())
+
+
+def test_the_artifact_gives_the_same_answers(use_case, model, data, tmp_path):
+    """Saved, loaded and checked by its golden rows, a model has lost nothing."""
+    example = use_case.example(data)
+    model.save(tmp_path / "model")
+    artifact.write_golden(tmp_path / "model", model, *example)
+
+    loaded = artifact.load(tmp_path / "model")
+
+    artifact.check_golden(tmp_path / "model", loaded)
+    assert loaded.kind == model.kind
+    assert loaded.defaults == model.defaults
+    assert same(loaded.predict(*example), model.predict(*example))
+
+
+def test_the_pyfunc_gives_the_same_answers(use_case, model, data, registry_settings):
+    """What a notebook loads with MLflow answers as the server does."""
+    inputs, options = use_case.example(data)
+    info = Registry(registry_settings).log(use_case.name, model, example=(inputs, options), metrics={}, tags={})
+    frame = pd.DataFrame({name: list(column) for name, column in {**inputs, **options}.items()})
+
+    answered = mlflow.pyfunc.load_model(f"models:/{use_case.name}/{info.version}").predict(frame)
+
+    assert same(named_columns(answered), model.predict(inputs, options))
+
+
+def test_an_explanation_is_json(use_case, model, data):
+    """It goes to the wire as it is."""
+    inputs, options = ({name: column[:1] for name, column in named.items()} for named in use_case.example(data))
+
+    assert json.dumps(use_case.explain(model, inputs, options))
+
+
+@pytest.fixture(scope="module")
+def registry_settings(tmp_path_factory, new_settings):
+    """A registry for the module."""
+    return new_settings(tmp_path_factory.mktemp("models"))
