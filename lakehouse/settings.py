@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lakehouse.errors import ConfigurationError
 
+
 class Settings(BaseSettings):
     """Where the lake is and how to reach it."""
 

@@ -66,23 +66,37 @@ class Lake:
 
         New columns are added to the table; missing ones are null.
         """
-        transactions = [Transaction(app[0], app[1])] if app else None
         self._write(
             table,
             frame,
             mode="append",
             schema_mode="merge",
             partition_by=partition_by,
-            commit_properties=CommitProperties(app_transactions=transactions),
+            commit_properties=_commit(app),
         )
 
     def overwrite(
-        self, table: str, frame: pl.DataFrame, *, predicate: str | None = None, partition_by: str | None = None
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        predicate: str | None = None,
+        partition_by: str | None = None,
+        app: tuple[str, int] | None = None,
     ) -> None:
-        """Replace the table, or the rows that match `predicate`, in one commit."""
-        schema_mode = None if predicate else "overwrite"
+        """Replace the table, or the rows that match `predicate`, in one commit; `app` as in `append`.
+
+        With a predicate on a table that does not exist yet, the rows make it.
+        """
+        whole = predicate is None or not self.exists(table)
         self._write(
-            table, frame, mode="overwrite", schema_mode=schema_mode, predicate=predicate, partition_by=partition_by
+            table,
+            frame,
+            mode="overwrite",
+            schema_mode="overwrite" if whole else None,
+            predicate=None if whole else predicate,
+            partition_by=partition_by,
+            commit_properties=_commit(app),
         )
 
     def _write(self, table: str, frame: pl.DataFrame, **options: Any) -> None:
@@ -107,3 +121,7 @@ class Lake:
                 f"cannot reach or write the lake at {self.root}: {first_line}; "
                 "check LAKE_ROOT, AWS_ENDPOINT_URL and the credentials"
             ) from error
+
+
+def _commit(app: tuple[str, int] | None) -> CommitProperties:
+    return CommitProperties(app_transactions=[Transaction(app[0], app[1])] if app else None)
