@@ -1,1 +1,1 @@
-"""Gold: the only definition of every feature, as of a moment."""
+"""Gold: the only definition of every feature; each table has a key and an `as_of`, and sees only rows before it."""
