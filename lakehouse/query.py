@@ -1,4 +1,4 @@
-"""SQL over the lake: DuckDB with the Delta tables as `bronze.*`, `silver.*`, `gold.*`, `predictions`, `metrics`, `promotions`."""
+"""SQL over the lake: DuckDB with a view on every Delta table, `bronze.*`, `silver.*`, `gold.*`, `predictions`, …"""
 
 from collections.abc import Mapping
 from datetime import datetime

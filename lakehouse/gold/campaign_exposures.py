@@ -1,4 +1,4 @@
-"""`gold.campaign_exposures`: one row per customer and campaign that reached them, as of that moment, with the outcome."""
+"""`gold.campaign_exposures`: one row per customer and campaign that reached them, as of then, with the outcome."""
 
 import polars as pl
 

@@ -1,4 +1,4 @@
-"""`gold.interactions`: one row per customer, product and as_of, for products that the customer bought, viewed or carted."""
+"""`gold.interactions`: one row per customer, product and as_of, where the customer bought, viewed or carted it."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -91,9 +91,9 @@ def split(table: str, bronze: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]
 def _unpriced_rule() -> pl.Expr:
     """A row without product and without revenue is a good one, unpriced; with only one of them it is broken."""
     product, revenue = pl.col("value product_id").is_null(), pl.col("value gross_revenue").is_null()
-    rule = pl.when(revenue & ~product).then(pl.lit("gross_revenue_missing"))
-    rule = rule.when(product & ~revenue).then(pl.lit("product_id_missing"))
-    return pl.coalesce("rule", rule).alias("rule")
+    no_revenue = pl.when(revenue & ~product).then(pl.lit("gross_revenue_missing"))
+    no_product = pl.when(product & ~revenue).then(pl.lit("product_id_missing"))
+    return pl.coalesce("rule", no_revenue, no_product).alias("rule")
 
 
 def _dates_rule() -> pl.Expr:

@@ -1,0 +1,86 @@
+"""Prints what a query gave: a table for people, CSV, JSON or Parquet for programs; and the prompt of `sql`."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import polars as pl
+
+from lakehouse.errors import ConfigurationError, ShopSphereError
+from lakehouse.query import sql
+from lakehouse.storage import Lake
+
+SHOWN_ROWS = 50
+
+
+def show(frame: pl.DataFrame, output_format: str = "table", output: Path | None = None) -> None:
+    """Write rows to a file or to the terminal.
+
+    Raises:
+        ConfigurationError: Parquet has nowhere to go but a terminal, or the file cannot be written.
+    """
+    content = encoded(frame, output_format)
+    if output is None and output_format == "parquet" and sys.stdout.isatty():
+        raise ConfigurationError("Parquet is not for a terminal: name a file with --output")
+    try:
+        if output is None:
+            sys.stdout.buffer.write(content)
+            sys.stdout.flush()
+        else:
+            output.write_bytes(content)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write to {str(output)!r}: {error.strerror}; choose another --output"
+        ) from error
+
+
+def encoded(frame: pl.DataFrame, output_format: str) -> bytes:
+    """The rows as a table of at most 50 rows, or all of them as CSV (lists joined by `;`), JSON or Parquet."""
+    if output_format == "parquet":
+        from io import BytesIO
+
+        frame.write_parquet(buffer := BytesIO())
+        return buffer.getvalue()
+    if output_format == "json":
+        return frame.write_json().encode() + b"\n"
+    if output_format == "csv":
+        lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
+        return frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(";")).write_csv().encode()
+    return (_table(frame) + "\n").encode()
+
+
+def prompt(lake: Lake) -> None:
+    """Read queries, each ended by `;`, and print their answers until the end of the input or `exit`."""
+    import readline  # noqa: F401 (makes input() editable, with a history)
+
+    print("Queries end with ;  Tables: bronze.*, silver.*, gold.*, predictions, metrics.  `exit` leaves.")
+    lines: list[str] = []
+    while True:
+        try:
+            lines.append(input("shopsphere> " if not lines else "        ... "))
+        except EOFError:
+            print()
+            return
+        if lines[-1].strip().lower() in ("exit", "quit", "exit;", "quit;"):
+            return
+        if not lines[-1].rstrip().endswith(";"):
+            continue
+        query, lines = "\n".join(lines), []
+        try:
+            print(_table(sql(lake, query)))
+        except ShopSphereError as error:
+            print(error)
+
+
+def _table(frame: pl.DataFrame) -> str:
+    with pl.Config(
+        tbl_rows=SHOWN_ROWS,
+        tbl_cols=-1,
+        fmt_str_lengths=60,
+        tbl_width_chars=max(shutil.get_terminal_size((160, 24)).columns, 80),
+        tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=True,
+        tbl_formatting="UTF8_FULL_CONDENSED",
+    ):
+        rows = "row" if frame.height == 1 else "rows"
+        return f"{frame}\n{frame.height:,} {rows}"
