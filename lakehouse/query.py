@@ -1,4 +1,4 @@
-"""SQL over the lake: DuckDB with a view on every Delta table, `bronze.*`, `silver.*`, `gold.*`, `predictions`, …"""
+"""SQL over the lake: DuckDB with a view on every Delta table, bronze, silver, gold, predictions and metrics."""
 
 from collections.abc import Mapping
 from datetime import datetime

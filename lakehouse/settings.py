@@ -57,6 +57,16 @@ class Settings(BaseSettings):
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
             raise ConfigurationError(f"wrong setting: {wrong}; see docs/settings.md") from None
 
+    def environment(self) -> dict[str, str]:
+        """The settings as environment variables, for a process that makes its own from them; holds the secrets."""
+        found: dict[str, str] = {}
+        for name, field in type(self).model_fields.items():
+            alias, value = field.validation_alias, getattr(self, name)
+            if isinstance(alias, AliasChoices) and value is not None:
+                secret = isinstance(value, SecretStr)
+                found[str(alias.choices[0])] = value.get_secret_value() if secret else str(value)
+        return found
+
     @property
     def lake_uri(self) -> str:
         """The lake's root: an absolute folder or an s3:// address, without a slash at its end."""

@@ -1,0 +1,79 @@
+"""What a request may hold: ids, features within their bounds, options; all violations of an item at once."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grpc_server.errors import CallError, Violation, invalid
+from training.use_case import Feature, UseCase
+
+if TYPE_CHECKING:
+    from grpc_server.predictor import Call
+
+MAX_ID_LENGTH = 64
+MAX_ITEMS = 1000
+MAX_K = 1000
+
+
+def violations(use_case: UseCase, call: "Call") -> list[CallError | None]:
+    """One error per item that breaks a rule, with all of its violations; None for a good one."""
+    found: list[list[Violation]] = [[] for _ in call.entity_ids]
+    key = f"{use_case.entity}_id"
+    for item, entity in enumerate(call.entity_ids):
+        if not 0 < len(entity) <= MAX_ID_LENGTH:
+            what = "is required" if not entity else f"is longer than {MAX_ID_LENGTH} characters"
+            found[item].append(Violation(key, what))
+    for feature in use_case.features:
+        if feature.name in call.overrides:
+            _check_feature(feature, call.overrides[feature.name], found)
+    for item, k in enumerate(call.k):
+        if k is not None and not 1 <= k <= MAX_K:
+            found[item].append(Violation("k", f"must be 1 to {MAX_K}, not {k}"))
+    _check_prices(call, found)
+    return [invalid(listed) if listed else None for listed in found]
+
+
+def _check_feature(
+    feature: Feature, values: "np.ndarray[tuple[int], np.dtype[np.float64]]", found: list[list[Violation]]
+) -> None:
+    low = -np.inf if feature.minimum is None else feature.minimum
+    high = np.inf if feature.maximum is None else feature.maximum
+    for item in np.flatnonzero(~np.isnan(values) & ((values < low) | (values > high) | np.isinf(values))):
+        allowed = f"must be {_range(feature)}" if np.isfinite(values[item]) else "must be a finite number"
+        found[item].append(Violation(f"features.{feature.name}", f"{allowed}, not {values[item]:g}"))
+
+
+def _check_prices(call: "Call", found: list[list[Violation]]) -> None:
+    bounds = {"min_price": call.min_price, "max_price": call.max_price}
+    for name, values in bounds.items():
+        if values is not None:
+            for item in np.flatnonzero(~np.isnan(values) & (~np.isfinite(values) | (values <= 0))):
+                found[item].append(Violation(name, f"must be above 0, not {values[item]:g}"))
+    if call.min_price is not None and call.max_price is not None:
+        for item in np.flatnonzero(call.min_price > call.max_price):
+            low, high = call.min_price[item], call.max_price[item]
+            found[item].append(Violation("min_price", f"must not be above max_price, but {low:g} > {high:g}"))
+
+
+def check_batch_size(count: int, lengths: Sequence[tuple[str, int]] = ()) -> None:
+    """Refuse a batch that is empty, too long, or has columns of another length than its ids.
+
+    Raises:
+        CallError: all that is wrong with its shape.
+    """
+    listed = [
+        Violation(name, f"has {length} values for {count} ids: give one for each, or none")
+        for name, length in lengths
+        if length not in (0, count)
+    ]
+    if not 1 <= count <= MAX_ITEMS:
+        listed.append(Violation("ids or requests", f"must be 1 to {MAX_ITEMS} items, not {count}"))
+    if listed:
+        raise invalid(listed)
+
+
+def _range(feature: Feature) -> str:
+    if feature.minimum is not None and feature.maximum is not None:
+        return f"{feature.minimum:g} to {feature.maximum:g}"
+    return f"at least {feature.minimum:g}" if feature.minimum is not None else f"at most {feature.maximum:g}"

@@ -1,0 +1,38 @@
+"""The command `shopsphere serve`."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+
+    @app.command()
+    def serve(
+        as_of: Annotated[
+            datetime | None,
+            typer.Option(formats=["%Y-%m-%d"], help="Serve features and models of a past date: a replay."),
+        ] = None,
+        host: Annotated[str | None, typer.Option(help="Address to listen on (SHOPSPHERE_HOST).")] = None,
+        grpc_port: Annotated[int | None, typer.Option(help="gRPC port (GRPC_PORT).")] = None,
+        rest_port: Annotated[int | None, typer.Option(help="REST port (REST_PORT).")] = None,
+        workers: Annotated[int | None, typer.Option(help="Processes that answer (SHOPSPHERE_WORKERS).")] = None,
+        insecure: Annotated[
+            bool, typer.Option("--insecure", help="Allow to listen beyond this machine without TLS.")
+        ] = False,
+    ) -> None:
+        """Serve the five models over gRPC and REST until Ctrl-C; promoted models go live without a restart."""
+        from grpc_server.server import ServerAddress
+        from grpc_server.server import serve as run
+        from grpc_server.settings import ServerSettings
+
+        given = {"host": host, "grpc_port": grpc_port, "rest_port": rest_port, "workers": workers}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        settings = ServerSettings(**chosen, **({"insecure": True} if insecure else {}))
+
+        def ready(address: ServerAddress) -> None:
+            typer.echo(f"gRPC on {address.grpc}, REST on {address.rest}; Ctrl-C stops")
+
+        run(settings, as_of=as_of, ready=ready)

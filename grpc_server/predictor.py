@@ -1,0 +1,316 @@
+"""The core of every call, unary or batch, gRPC or REST: validate, look up, predict, log, answer."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from grpc_server import checks
+from grpc_server.errors import CallError, invalid, no_champion, not_found
+from grpc_server.metrics import Metrics
+from grpc_server.online_features import FeatureSnapshot
+from grpc_server.prediction_log import PredictionLog, SpoolError
+from grpc_server.state import ServedModel, State, StateHolder
+from training.columns import object_array
+from training.use_case import UseCase
+from training.use_cases import get
+
+Array = np.ndarray[Any, Any]
+DEFAULT_K = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What is asked, transport apart: one entry per item everywhere.
+
+    overrides: given features by name, NaN where absent. campaign_ids: "" where absent. k: None where absent.
+    min_price, max_price: NaN where absent. field_prefix: how violations name the features' message.
+    """
+
+    use_case: str
+    entity_ids: Sequence[str]
+    overrides: Mapping[str, Array] = field(default_factory=dict)
+    campaign_ids: Sequence[str] = ()
+    k: Sequence[int | None] = ()
+    min_price: Array | None = None
+    max_price: Array | None = None
+    explain: bool = False
+    max_age_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """One entry per item; where `errors` has one, the item's outputs mean nothing."""
+
+    batch_id: str
+    served: ServedModel
+    snapshot: FeatureSnapshot | None
+    outputs: Mapping[str, Array]
+    errors: Sequence[CallError | None]
+    campaign_ids: Sequence[str]
+    request_features: Sequence[list[str]]
+    default_features: Sequence[list[str]]
+    warnings: Sequence[list[str]]
+    explanation: Mapping[str, Any]
+
+    def prediction_id(self, item: int) -> str:
+        """The key of an item's row in the prediction log."""
+        return f"{self.batch_id}-{item}"
+
+    def check_first(self) -> None:
+        """Raise the first item's error, as a unary call does.
+
+        Raises:
+            CallError: the item has no answer.
+        """
+        if self.errors[0] is not None:
+            raise self.errors[0]
+
+
+class Predictor:
+    """Answers calls from the holder's current state and logs every answer before it goes out."""
+
+    def __init__(self, holder: StateHolder, log: PredictionLog, metrics: Metrics) -> None:
+        self._holder = holder
+        self._log = log
+        self._metrics = metrics
+
+    def predict(self, call: Call) -> Answers:
+        """Answer all items of a call.
+
+        Raises:
+            CallError: there is no champion, the features are too old, or the log cannot take the answers.
+        """
+        use_case = get(call.use_case)
+        errors = checks.violations(use_case, call)
+        state = self._holder.current
+        served = state.models.get(use_case.name)
+        if served is None:
+            if errors[0] is not None and len(errors) == 1:
+                raise errors[0]
+            raise no_champion(use_case.name)
+        snapshot = state.features.get(use_case.feature_table)
+        self._check_age(call, snapshot)
+        work = _Work(use_case, served, snapshot, state, call, errors)
+        work.run()
+        answers = work.answers()
+        self._write(answers, work)
+        return answers
+
+    def _check_age(self, call: Call, snapshot: FeatureSnapshot | None) -> None:
+        if call.max_age_seconds is None:
+            return
+        now = datetime.now(UTC).replace(tzinfo=None)
+        if snapshot is None or (now - snapshot.as_of).total_seconds() > call.max_age_seconds:
+            known = f"are as of {snapshot.as_of}" if snapshot else "do not exist"
+            raise CallError("FAILED_PRECONDITION", "FEATURES_TOO_OLD", f"the features {known}, older than asked")
+
+    def _write(self, answers: Answers, work: "_Work") -> None:
+        rows = work.valid
+        if not len(rows):
+            return
+        served, snapshot = answers.served, answers.snapshot
+        record = {
+            "ids": [answers.prediction_id(item) for item in rows],
+            "entity_ids": [work.call.entity_ids[item] for item in rows],
+            "use_case": work.use_case.name,
+            "model_name": work.use_case.name,
+            "model_version": served.version,
+            "alias": served.alias,
+            "feature_table": snapshot.table if snapshot else None,
+            "feature_version": snapshot.version if snapshot else None,
+            "as_of": snapshot.as_of.isoformat() if snapshot else None,
+            "predicted_at": datetime.now(UTC).replace(tzinfo=None).isoformat(),
+            "columns": {name: _plain(values) for name, values in work.logged.items()},
+            "request_features": [answers.request_features[item] for item in rows],
+            "default_features": [answers.default_features[item] for item in rows],
+            "warnings": [answers.warnings[item] for item in rows],
+        }
+        try:
+            self._log.append(record)
+        except SpoolError as error:
+            self._metrics.log_dropped.inc(len(rows))
+            raise CallError(
+                "UNAVAILABLE",
+                "LOG_UNAVAILABLE",
+                "the prediction log cannot take the answer; try again",
+                retry_seconds=1,
+            ) from error
+
+
+class _Work:
+    """One call on its way: from what was asked to inputs, options and outputs."""
+
+    def __init__(
+        self,
+        use_case: UseCase,
+        served: ServedModel,
+        snapshot: FeatureSnapshot | None,
+        state: State,
+        call: Call,
+        errors: list[CallError | None],
+    ) -> None:
+        self.use_case, self.served, self.snapshot, self.state = use_case, served, snapshot, state
+        self.call, self.errors = call, errors
+        count = len(call.entity_ids)
+        self.ids = np.array([_number(entity) for entity in call.entity_ids], dtype=np.int64)
+        unknown = np.full(count, -1, dtype=np.int64)
+        self.positions = snapshot.positions(self.ids) if snapshot else unknown
+        self.campaign_ids = list(call.campaign_ids) or [""] * count
+        self.warnings: list[list[str]] = [list(served.warnings) for _ in range(count)]
+        self.request_features: list[list[str]] = [[] for _ in range(count)]
+        self.default_features: list[list[str]] = [[] for _ in range(count)]
+        self.outputs: dict[str, Array] = {}
+        self.logged: dict[str, Array] = {}
+        self.explanation: Mapping[str, Any] = {}
+        self.valid = np.empty(0, dtype=np.int64)
+
+    def run(self) -> None:
+        """Predict the items that can be."""
+        campaign = self._campaign_inputs() if self.use_case.name == "propensity" else {}
+        recommends = not self.use_case.features
+        inputs = {} if recommends else self._inputs(campaign)
+        self.valid = np.flatnonzero([error is None for error in self.errors])
+        if not len(self.valid):
+            return
+        if recommends:
+            inputs, known = self._histories()
+            self.logged["history_length"] = known
+        else:
+            inputs = {name: column[self.valid] for name, column in inputs.items()}
+            defaults = self.served.model.defaults
+            self.logged |= {
+                name: np.where(np.isnan(column), defaults.get(name, np.nan), column) for name, column in inputs.items()
+            }
+        options = self._options()
+        outputs = self.served.model.predict(inputs, options)
+        self.logged |= {name: column for name, column in options.items() if name != "product_id"}
+        self.logged |= outputs
+        self.outputs = {name: self._spread(column) for name, column in outputs.items()}
+        if self.call.explain:
+            self.explanation = self.use_case.explain(self.served.model, inputs, options)
+
+    def answers(self) -> Answers:
+        """What the services turn into messages."""
+        return Answers(
+            batch_id=uuid.uuid4().hex,
+            served=self.served,
+            snapshot=self.snapshot,
+            outputs=self.outputs,
+            errors=self.errors,
+            campaign_ids=self.campaign_ids,
+            request_features=self.request_features,
+            default_features=self.default_features,
+            warnings=self.warnings,
+            explanation=self.explanation,
+        )
+
+    def _inputs(self, campaign: Mapping[str, Array]) -> dict[str, Array]:
+        """Each feature from the request, else the campaign or the lake; NaN where the training default will do."""
+        inputs: dict[str, Array] = {}
+        missing: list[list[str]] = [[] for _ in self.errors]
+        nothing = np.full(len(self.errors), np.nan)
+        for feature in self.use_case.features:
+            given = self.call.overrides.get(feature.name, nothing)
+            known = campaign.get(feature.name)
+            if known is None:
+                known = self.snapshot.gather(feature.name, self.positions) if self.snapshot else nothing
+            inputs[feature.name] = np.where(np.isnan(given), known, given)
+            for item in np.flatnonzero(~np.isnan(given)):
+                self.request_features[item].append(feature.name)
+            for item in np.flatnonzero(np.isnan(inputs[feature.name])):
+                self.default_features[item].append(feature.name)
+                if feature.override:
+                    missing[item].append(feature.name)
+        for item in np.flatnonzero(self.positions < 0):
+            if missing[item] and self.errors[item] is None:
+                entity, name = self.use_case.entity, self.call.entity_ids[item]
+                self.errors[item] = not_found(
+                    entity,
+                    name,
+                    f"{entity} {name!r} is not in the lake: give all features of the request; "
+                    f"missing: {', '.join(missing[item])}",
+                )
+        for item, names in enumerate(self.default_features):
+            if names:
+                self.warnings[item].append("defaults_used")
+        if self.use_case.name == "pricing":
+            self._check_revenue(inputs)
+        return inputs
+
+    def _check_revenue(self, inputs: Mapping[str, Array]) -> None:
+        """A request's own price, units and revenue should agree within a quarter."""
+        expected = inputs["avg_price"] * inputs["units"]
+        for item, names in enumerate(self.request_features):
+            if "revenue" in names and abs(inputs["revenue"][item] - expected[item]) > 0.25 * abs(expected[item]):
+                self.warnings[item].append("revenue_inconsistent")
+
+    def _campaign_inputs(self) -> dict[str, Array]:
+        """What is known of each item's campaign, which is chosen here where the request names none."""
+        columns = {name: np.full(len(self.errors), np.nan) for name in ("uplift_mean", "campaign_days")}
+        table = self.state.campaigns
+        as_of = self.snapshot.as_of if self.snapshot else None
+        chosen = table.choose(as_of) if table and as_of else None
+        for item, campaign_id in enumerate(self.campaign_ids):
+            campaign = table.get(campaign_id) if table and campaign_id else None
+            if not campaign_id and chosen:
+                campaign, ended = chosen
+                self.campaign_ids[item] = campaign.campaign_id
+                if ended:
+                    self.warnings[item].append("campaign_ended")
+            if campaign_id and campaign is None and self.errors[item] is None:
+                self.errors[item] = not_found(
+                    "campaign",
+                    campaign_id,
+                    f"campaign {campaign_id!r} is not in the lake: leave it out, or name another",
+                )
+            if campaign:
+                columns["uplift_mean"][item] = campaign.uplift_mean
+                columns["campaign_days"][item] = campaign.campaign_days
+        return columns
+
+    def _histories(self) -> tuple[dict[str, Array], Array]:
+        histories = [
+            self.snapshot.history(int(self.positions[item])) if self.snapshot else (np.empty(0, np.int64), np.empty(0))
+            for item in self.valid
+        ]
+        for item in self.valid[[len(products) == 0 for products, _ in histories]]:
+            self.warnings[item].append("cold_start")
+        inputs = {
+            "history_product_ids": object_array([products for products, _ in histories]),
+            "history_weights": object_array([weights for _, weights in histories]),
+        }
+        return inputs, np.array([float(len(products)) for products, _ in histories])
+
+    def _options(self) -> dict[str, Array]:
+        nothing = np.full(len(self.errors), np.nan)
+        every: dict[str, Array] = {
+            "k": np.array([k or DEFAULT_K for k in self.call.k] or [DEFAULT_K] * len(self.errors), dtype=np.int64),
+            "campaign_id": object_array(self.campaign_ids),
+            "product_id": self.ids,
+            "request_min_price": nothing if self.call.min_price is None else self.call.min_price,
+            "request_max_price": nothing if self.call.max_price is None else self.call.max_price,
+        }
+        return {name: every[name][self.valid] for name in self.use_case.options}
+
+    def _spread(self, column: Array) -> Array:
+        """Outputs of the valid items at the places of all items."""
+        if len(self.valid) == len(self.errors):
+            return column
+        spread = np.empty(len(self.errors), dtype=column.dtype)
+        spread[self.valid] = column
+        return spread
+
+
+def _number(entity: str) -> int:
+    """The lake's id for the wire's; -1, which no snapshot has, for what is no id of the lake."""
+    return int(entity) if entity.isdecimal() and entity.isascii() and len(entity) < 19 else -1
+
+
+def _plain(values: Array) -> Any:
+    if values.dtype == object:
+        return [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
+    return values.tolist() if values.dtype.kind in "US" else np.ascontiguousarray(values)

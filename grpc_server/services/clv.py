@@ -1,0 +1,51 @@
+"""Customer lifetime value on the wire."""
+
+from typing import Any
+
+from grpc_server.checks import check_batch_size
+from grpc_server.predictor import Answers, Call, Predictor
+from grpc_server.services import wire
+from shopsphere.v1 import clv_pb2 as pb
+from shopsphere.v1 import clv_pb2_grpc
+
+
+class ClvService(clv_pb2_grpc.ClvServiceServicer):
+    """See the comments of clv.proto."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def PredictClv(self, request: pb.PredictClvRequest, context: Any) -> pb.PredictClvResponse:  # noqa: N802, D102
+        answers = self._predictor.predict(
+            Call(
+                use_case="clv",
+                entity_ids=[request.customer_id],
+                overrides=wire.given([request.features]),
+                explain=wire.explains(request),
+                max_age_seconds=wire.max_age(request),
+            )
+        )
+        answers.check_first()
+        return pb.PredictClvResponse(
+            customer_id=request.customer_id,
+            clv_180d=answers.outputs["clv_180d"][0],
+            metadata=wire.metadata(answers),
+            contributions=wire.contributions(answers),
+        )
+
+    def BatchPredictClv(self, request: pb.BatchPredictClvRequest, context: Any) -> pb.BatchPredictClvResponse:  # noqa: N802, D102
+        wire.one_form(request.customer_ids, request.requests)
+        ids = list(request.customer_ids) or [item.customer_id for item in request.requests]
+        check_batch_size(len(ids))
+        rows = wire.given([item.features for item in request.requests])
+        overrides = rows if request.requests else wire.packed(request.columns, len(ids))
+        answers = self._predictor.predict(Call(use_case="clv", entity_ids=ids, overrides=overrides))
+        results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
+        return pb.BatchPredictClvResponse(results=results, metadata=wire.batch_metadata(answers))
+
+
+def _result(answers: Answers, item: int, customer_id: str) -> pb.ClvResult:
+    error = answers.errors[item]
+    if error is not None:
+        return pb.ClvResult(customer_id=customer_id, error=wire.item_error(error))
+    return pb.ClvResult(customer_id=customer_id, clv_180d=answers.outputs["clv_180d"][item])

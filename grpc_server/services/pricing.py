@@ -1,0 +1,85 @@
+"""Price suggestions on the wire."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from grpc_server.checks import check_batch_size
+from grpc_server.predictor import Answers, Array, Call, Predictor
+from grpc_server.services import wire
+from shopsphere.v1 import pricing_pb2 as pb
+from shopsphere.v1 import pricing_pb2_grpc
+
+
+class PricingService(pricing_pb2_grpc.PricingServiceServicer):
+    """See the comments of pricing.proto."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def SuggestPrice(self, request: pb.SuggestPriceRequest, context: Any) -> pb.SuggestPriceResponse:  # noqa: N802, D102
+        answers = self._predictor.predict(
+            Call(
+                use_case="pricing",
+                entity_ids=[request.product_id],
+                overrides=wire.given([request.features]),
+                min_price=wire.optional([request], "min_price"),
+                max_price=wire.optional([request], "max_price"),
+                explain=wire.explains(request),
+                max_age_seconds=wire.max_age(request),
+            )
+        )
+        answers.check_first()
+        return pb.SuggestPriceResponse(
+            product_id=request.product_id,
+            price_suggested=answers.outputs["price_suggested"][0],
+            reason=str(answers.outputs["price_reason"][0]),
+            metadata=wire.metadata(answers),
+            explanation=_explanation(answers) if wire.explains(request) else None,
+        )
+
+    def BatchSuggestPrice(self, request: pb.BatchSuggestPriceRequest, context: Any) -> pb.BatchSuggestPriceResponse:  # noqa: N802, D102
+        wire.one_form(request.product_ids, request.requests)
+        ids = list(request.product_ids) or [item.product_id for item in request.requests]
+        bounds = {"min_price": request.min_price, "max_price": request.max_price}
+        check_batch_size(len(ids), [(name, len(values)) for name, values in bounds.items()])
+        rows = wire.given([item.features for item in request.requests])
+        overrides = rows if request.requests else wire.packed(request.columns, len(ids))
+        low, high = (
+            wire.optional(request.requests, name) if request.requests else _column(values, len(ids))
+            for name, values in bounds.items()
+        )
+        answers = self._predictor.predict(
+            Call(use_case="pricing", entity_ids=ids, overrides=overrides, min_price=low, max_price=high)
+        )
+        results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
+        return pb.BatchSuggestPriceResponse(results=results, metadata=wire.batch_metadata(answers))
+
+
+def _column(values: Sequence[float], count: int) -> Array:
+    """A packed bound; a NaN that was given becomes infinite, which no price may be."""
+    column = np.array(values, dtype=np.float64)
+    return np.where(np.isnan(column), np.inf, column) if len(values) else np.full(count, np.nan)
+
+
+def _result(answers: Answers, item: int, product_id: str) -> pb.PriceResult:
+    error = answers.errors[item]
+    if error is not None:
+        return pb.PriceResult(product_id=product_id, error=wire.item_error(error))
+    return pb.PriceResult(
+        product_id=product_id,
+        price_suggested=answers.outputs["price_suggested"][item],
+        reason=str(answers.outputs["price_reason"][item]),
+    )
+
+
+def _explanation(answers: Answers) -> pb.PriceExplanation:
+    values = {name: answers.outputs[name][0] for name in ("current_price", "unbounded_price", "elasticity")}
+    guardrails = str(answers.outputs["binding_guardrails"][0])
+    return pb.PriceExplanation(
+        current_price=values["current_price"],
+        elasticity=None if np.isnan(values["elasticity"]) else values["elasticity"],
+        unbounded_price=values["unbounded_price"],
+        binding_guardrails=guardrails.split(",") if guardrails else [],
+    )

@@ -1,0 +1,58 @@
+"""Customer segments on the wire."""
+
+from typing import Any
+
+from grpc_server.checks import check_batch_size
+from grpc_server.predictor import Answers, Call, Predictor
+from grpc_server.services import wire
+from shopsphere.v1 import segmentation_pb2 as pb
+from shopsphere.v1 import segmentation_pb2_grpc
+
+
+class SegmentationService(segmentation_pb2_grpc.SegmentationServiceServicer):
+    """See the comments of segmentation.proto."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def AssignSegment(self, request: pb.AssignSegmentRequest, context: Any) -> pb.AssignSegmentResponse:  # noqa: N802, D102
+        answers = self._predictor.predict(
+            Call(
+                use_case="segmentation",
+                entity_ids=[request.customer_id],
+                overrides=wire.given([request.features]),
+                explain=wire.explains(request),
+                max_age_seconds=wire.max_age(request),
+            )
+        )
+        answers.check_first()
+        return pb.AssignSegmentResponse(
+            customer_id=request.customer_id,
+            cluster_id=int(answers.outputs["cluster_id"][0]),
+            segment_name=str(answers.outputs["segment_name"][0]),
+            metadata=wire.metadata(answers),
+            distances=[pb.SegmentDistance(**entry) for entry in answers.explanation.get("distances", [])],
+        )
+
+    def BatchAssignSegment(  # noqa: N802, D102
+        self, request: pb.BatchAssignSegmentRequest, context: Any
+    ) -> pb.BatchAssignSegmentResponse:
+        wire.one_form(request.customer_ids, request.requests)
+        ids = list(request.customer_ids) or [item.customer_id for item in request.requests]
+        check_batch_size(len(ids))
+        rows = wire.given([item.features for item in request.requests])
+        overrides = rows if request.requests else wire.packed(request.columns, len(ids))
+        answers = self._predictor.predict(Call(use_case="segmentation", entity_ids=ids, overrides=overrides))
+        results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
+        return pb.BatchAssignSegmentResponse(results=results, metadata=wire.batch_metadata(answers))
+
+
+def _result(answers: Answers, item: int, customer_id: str) -> pb.SegmentResult:
+    error = answers.errors[item]
+    if error is not None:
+        return pb.SegmentResult(customer_id=customer_id, error=wire.item_error(error))
+    return pb.SegmentResult(
+        customer_id=customer_id,
+        cluster_id=int(answers.outputs["cluster_id"][item]),
+        segment_name=str(answers.outputs["segment_name"][item]),
+    )

@@ -1,0 +1,53 @@
+"""What a worker answers from: models and feature snapshots, swapped as one pointer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from grpc_server.online_features import CampaignTable, FeatureSnapshot
+from training.use_case import Model, UseCase
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """A loaded, verified model; `warnings` are the codes that are true of every answer it gives."""
+
+    use_case: UseCase
+    model: Model
+    version: int
+    alias: str
+    kind: str
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    created_at: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class State:
+    """All that one call sees: it takes the pointer once, so a swap never changes a call half way.
+
+    models: by use case, only those that have one; features: by gold table.
+    """
+
+    models: Mapping[str, ServedModel] = field(default_factory=dict)
+    features: Mapping[str, FeatureSnapshot] = field(default_factory=dict)
+    campaigns: CampaignTable | None = None
+
+
+class StateHolder:
+    """The pointer to the current state; old states live on until their last call ends."""
+
+    def __init__(self) -> None:
+        self.current = State()
+        self._callbacks: list[Callable[[State], None]] = []
+
+    def on_swap(self, callback: Callable[[State], None]) -> None:
+        """Call `callback` with each new state, and now with the current one."""
+        self._callbacks.append(callback)
+        callback(self.current)
+
+    def swap(self, state: State) -> None:
+        """Let all calls from now on see `state`."""
+        self.current = state
+        for callback in self._callbacks:
+            callback(state)

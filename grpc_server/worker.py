@@ -1,0 +1,121 @@
+"""A worker: one process that answers gRPC and REST from what the follower dropped; it imports nothing heavy."""
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import uvicorn
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from grpc_server.champions import POINTER, load_state, read_pointer
+from grpc_server.interceptors import CallInterceptor
+from grpc_server.metrics import Metrics
+from grpc_server.prediction_log import PredictionLog, backlog_files
+from grpc_server.predictor import Predictor
+from grpc_server.rest import make_app
+from grpc_server.services import SERVICES, add_services
+from grpc_server.settings import ServerSettings
+from grpc_server.state import State, StateHolder
+
+logger = logging.getLogger(__name__)
+WATCH_SECONDS = 0.2
+THREADS = 8
+DRAIN_SECONDS = 10
+MAX_MESSAGE_BYTES = 4 << 20
+
+
+class Worker:
+    """Both servers on their ports, and the state that they answer from."""
+
+    def __init__(self, settings: ServerSettings, name: str) -> None:
+        self._folder = settings.serving_dir(name)
+        self._spool = settings.spool_dir
+        self._pointer_seen: tuple[int, int] | None = None
+        self._log = PredictionLog(settings.spool_dir)
+        self._holder = StateHolder()
+        self._metrics = Metrics(self._holder)
+        predictor = Predictor(self._holder, self._log, self._metrics)
+        self._health = health.HealthServicer()
+        self._grpc = grpc.server(
+            ThreadPoolExecutor(THREADS),
+            interceptors=[CallInterceptor(self._metrics)],
+            options=[("grpc.so_reuseport", 1), ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)],
+        )
+        add_services(self._grpc, predictor, self._holder)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], self._grpc)
+        self._grpc.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+        config = uvicorn.Config(make_app(predictor, self._holder, self._metrics), log_config=None, lifespan="off")
+        self._rest = uvicorn.Server(config)
+        self._socket = _shared_socket(settings.host, settings.rest_port)
+        self._holder.on_swap(self._set_health)
+
+    def start(self) -> None:
+        """Begin to answer; what has no model yet says so."""
+        self._grpc.start()
+        # uvicorn's run() would take over the signals of the process; in a thread it leaves them alone
+        threading.Thread(target=self._rest.run, kwargs={"sockets": [self._socket]}, daemon=True).start()
+
+    def look(self) -> None:
+        """Load what the follower dropped since the last look, and hand over what the spool has collected."""
+        self._log.rotate()
+        self._metrics.log_backlog.set(backlog_files(self._spool))
+        try:
+            found = (self._folder / POINTER).stat()
+            if (found.st_ino, found.st_mtime_ns) == self._pointer_seen:
+                return
+            pointer = read_pointer(self._folder)
+            if pointer is not None:
+                self._holder.swap(load_state(self._folder, pointer, self._holder.current))
+            self._pointer_seen = (found.st_ino, found.st_mtime_ns)
+        except FileNotFoundError:
+            return  # before the follower's first word, or it has just replaced what the pointer named: look again
+
+    def stop(self) -> None:
+        """Refuse new calls, finish those in flight, close the spool."""
+        self._health.enter_graceful_shutdown()
+        self._rest.should_exit = True
+        self._grpc.stop(DRAIN_SECONDS).wait()
+        self._log.close()
+
+    def _set_health(self, state: State) -> None:
+        serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+        for service, use_case in SERVICES.items():
+            there = use_case in state.models if use_case else bool(state.models)
+            self._health.set(service, serving if there else not_serving)
+        self._health.set("", serving if state.models else not_serving)
+
+
+def _shared_socket(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listening.bind((host, port))
+    return listening
+
+
+def main() -> None:
+    """Answer until SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(message)s")
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    parent = os.getppid()
+    worker = Worker(ServerSettings(), options.name)
+    worker.start()
+    while not stop.is_set() and os.getppid() == parent:
+        worker.look()
+        stop.wait(WATCH_SECONDS)
+    worker.stop()
+
+
+if __name__ == "__main__":
+    main()
