@@ -1,7 +1,7 @@
 """The command `shopsphere serve`."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,9 +28,14 @@ def register(app: typer.Typer) -> None:
         from grpc_server.server import serve as run
         from grpc_server.settings import ServerSettings
 
-        given = {"host": host, "grpc_port": grpc_port, "rest_port": rest_port, "workers": workers}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        settings = ServerSettings(**chosen, **({"insecure": True} if insecure else {}))
+        given: dict[str, Any] = {
+            "host": host,
+            "grpc_port": grpc_port,
+            "rest_port": rest_port,
+            "workers": workers,
+            "insecure": insecure or None,
+        }
+        settings = ServerSettings(**{name: value for name, value in given.items() if value is not None})
 
         def ready(address: ServerAddress) -> None:
             typer.echo(f"gRPC on {address.grpc}, REST on {address.rest}; Ctrl-C stops")

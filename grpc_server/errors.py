@@ -26,7 +26,7 @@ class Violation:
     description: str
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class CallError(Exception):
     """A call, or one item of a batch, that has no answer: canonical code, stable reason, a sentence for people."""
 

@@ -42,8 +42,8 @@ class CallInterceptor(grpc.ServerInterceptor):
         with self._metrics.in_flight.track_inprogress():
             try:
                 response = behaviour(request, context)
-                version = getattr(getattr(response, "metadata", None), "model", None) or 0
-                version = version.version if version else 0
+                if "metadata" in response.DESCRIPTOR.fields_by_name:
+                    version = response.metadata.model.version
             except CallError as refused:
                 error = refused
             except Exception:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from grpc_server import checks
-from grpc_server.errors import CallError, invalid, no_champion, not_found
+from grpc_server.errors import CallError, no_champion, not_found
 from grpc_server.metrics import Metrics
 from grpc_server.online_features import FeatureSnapshot
 from grpc_server.prediction_log import PredictionLog, SpoolError
@@ -94,7 +94,7 @@ class Predictor:
             raise no_champion(use_case.name)
         snapshot = state.features.get(use_case.feature_table)
         self._check_age(call, snapshot)
-        work = _Work(use_case, served, snapshot, state, call, errors)
+        work = _Work(use_case=use_case, served=served, snapshot=snapshot, state=state, call=call, errors=errors)
         work.run()
         answers = work.answers()
         self._write(answers, work)
@@ -109,8 +109,8 @@ class Predictor:
             raise CallError("FAILED_PRECONDITION", "FEATURES_TOO_OLD", f"the features {known}, older than asked")
 
     def _write(self, answers: Answers, work: "_Work") -> None:
-        rows = work.valid
-        if not len(rows):
+        rows = work.valid.tolist()
+        if not rows:
             return
         served, snapshot = answers.served, answers.snapshot
         record = {
@@ -146,6 +146,7 @@ class _Work:
 
     def __init__(
         self,
+        *,
         use_case: UseCase,
         served: ServedModel,
         snapshot: FeatureSnapshot | None,
@@ -225,7 +226,7 @@ class _Work:
                 self.default_features[item].append(feature.name)
                 if feature.override:
                     missing[item].append(feature.name)
-        for item in np.flatnonzero(self.positions < 0):
+        for item in np.flatnonzero(self.positions < 0).tolist():
             if missing[item] and self.errors[item] is None:
                 entity, name = self.use_case.entity, self.call.entity_ids[item]
                 self.errors[item] = not_found(
@@ -275,10 +276,11 @@ class _Work:
     def _histories(self) -> tuple[dict[str, Array], Array]:
         histories = [
             self.snapshot.history(int(self.positions[item])) if self.snapshot else (np.empty(0, np.int64), np.empty(0))
-            for item in self.valid
+            for item in self.valid.tolist()
         ]
-        for item in self.valid[[len(products) == 0 for products, _ in histories]]:
-            self.warnings[item].append("cold_start")
+        for item, (products, _) in zip(self.valid.tolist(), histories, strict=True):
+            if not len(products):
+                self.warnings[item].append("cold_start")
         inputs = {
             "history_product_ids": object_array([products for products, _ in histories]),
             "history_weights": object_array([weights for _, weights in histories]),

@@ -105,7 +105,7 @@ class Supervisor:
         with grpc.insecure_channel(f"{self.settings.host}:{self.settings.grpc_port}") as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             try:
-                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2, wait_for_ready=True)
+                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2, wait_for_ready=True)  # type: ignore[attr-defined]
             except grpc.RpcError:
                 return False
         if answer.status == health_pb2.HealthCheckResponse.SERVING:

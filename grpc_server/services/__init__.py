@@ -2,14 +2,6 @@
 
 from typing import Any
 
-from grpc_server.predictor import Predictor
-from grpc_server.services.clv import ClvService
-from grpc_server.services.models import ModelsService
-from grpc_server.services.pricing import PricingService
-from grpc_server.services.propensity import PropensityService
-from grpc_server.services.recommender import RecommenderService
-from grpc_server.services.segmentation import SegmentationService
-from grpc_server.state import StateHolder
 from shopsphere.v1 import (
     clv_pb2_grpc,
     models_pb2_grpc,
@@ -18,6 +10,15 @@ from shopsphere.v1 import (
     recommender_pb2_grpc,
     segmentation_pb2_grpc,
 )
+
+from grpc_server.predictor import Predictor
+from grpc_server.services.clv import ClvService
+from grpc_server.services.models import ModelsService
+from grpc_server.services.pricing import PricingService
+from grpc_server.services.propensity import PropensityService
+from grpc_server.services.recommender import RecommenderService
+from grpc_server.services.segmentation import SegmentationService
+from grpc_server.state import StateHolder
 
 SERVICES: dict[str, str | None] = {
     "shopsphere.v1.ClvService": "clv",

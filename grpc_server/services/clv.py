@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from shopsphere.v1 import clv_pb2 as pb
+from shopsphere.v1 import clv_pb2_grpc
+
 from grpc_server.checks import check_batch_size
 from grpc_server.predictor import Answers, Call, Predictor
 from grpc_server.services import wire
-from shopsphere.v1 import clv_pb2 as pb
-from shopsphere.v1 import clv_pb2_grpc
 
 
 class ClvService(clv_pb2_grpc.ClvServiceServicer):

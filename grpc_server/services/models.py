@@ -4,11 +4,12 @@ import json
 from datetime import datetime
 from typing import Any
 
+from shopsphere.v1 import common_pb2, models_pb2_grpc
+from shopsphere.v1 import models_pb2 as pb
+
 from grpc_server.errors import no_champion, not_found
 from grpc_server.services import wire
 from grpc_server.state import ServedModel, State, StateHolder
-from shopsphere.v1 import common_pb2, models_pb2_grpc
-from shopsphere.v1 import models_pb2 as pb
 from training.use_cases import USE_CASES
 
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from shopsphere.v1 import pricing_pb2 as pb
+from shopsphere.v1 import pricing_pb2_grpc
 
 from grpc_server.checks import check_batch_size
 from grpc_server.predictor import Answers, Array, Call, Predictor
 from grpc_server.services import wire
-from shopsphere.v1 import pricing_pb2 as pb
-from shopsphere.v1 import pricing_pb2_grpc
 
 
 class PricingService(pricing_pb2_grpc.PricingServiceServicer):

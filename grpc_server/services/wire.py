@@ -1,14 +1,15 @@
 """Between messages and the core: what all five services do alike."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from google.protobuf.message import Message
+from shopsphere.v1 import common_pb2
 
 from grpc_server.errors import CallError, Violation, invalid
 from grpc_server.predictor import Answers, Array
-from shopsphere.v1 import common_pb2
 
 WARNINGS = {
     "baseline": "The use case's simple baseline answers: no model has beaten it yet.",
@@ -21,13 +22,15 @@ WARNINGS = {
 
 
 def given(messages: Sequence[Message]) -> dict[str, Array]:
-    """The set fields of feature messages as columns, NaN where absent; a NaN that was given becomes infinite, which no
-    feature may be."""
+    """The set fields of feature messages as columns, NaN where absent.
+
+    A NaN that was given becomes infinite, which no feature may be.
+    """
     columns: dict[str, Array] = {}
     for row, message in enumerate(messages):
         for descriptor, value in message.ListFields():
             column = columns.setdefault(descriptor.name, np.full(len(messages), np.nan))
-            column[row] = np.inf if value != value else value
+            column[row] = np.inf if math.isnan(value) else value
     return columns
 
 
@@ -53,7 +56,9 @@ def packed(message: Message, count: int) -> dict[str, Array]:
 def optional(messages: Iterable[Message], name: str) -> Array:
     """An optional number of each message, NaN where absent, infinite where it was given as NaN."""
     found = [getattr(message, name) if message.HasField(name) else None for message in messages]
-    return np.array([np.nan if value is None else np.inf if value != value else value for value in found], dtype=float)
+    return np.array(
+        [np.nan if value is None else np.inf if math.isnan(value) else value for value in found], dtype=float
+    )
 
 
 def one_form(ids: Sequence[str], requests: Sequence[Message]) -> None:
@@ -100,7 +105,9 @@ def batch_metadata(answers: Answers) -> common_pb2.BatchMetadata:
 
 def item_error(error: CallError | None) -> common_pb2.ItemError | None:
     """One item's error."""
-    return error and common_pb2.ItemError(code=error.number, reason=error.reason, message=error.message)
+    return (
+        None if error is None else common_pb2.ItemError(code=error.number, reason=error.reason, message=error.message)
+    )
 
 
 def data_version(snapshot: Any) -> common_pb2.DataVersion | None:

@@ -1,0 +1,49 @@
+"""The command `shopsphere predict`."""
+
+from typing import Annotated, Any
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+
+    @app.command()
+    def predict(
+        use_case: Annotated[str, typer.Argument(help="clv, propensity, segmentation, recommender or pricing.")],
+        entity_id: Annotated[str, typer.Argument(help="The customer's id; for pricing the product's.")],
+        campaign_id: Annotated[str, typer.Option(help="propensity: the campaign.")] = "",
+        k: Annotated[int | None, typer.Option(help="recommender: how many products.")] = None,
+        min_price: Annotated[float | None, typer.Option(help="pricing: not below.")] = None,
+        max_price: Annotated[float | None, typer.Option(help="pricing: not above.")] = None,
+        feature: Annotated[list[str] | None, typer.Option(help="An override, NAME=VALUE; may be repeated.")] = None,
+        full: Annotated[bool, typer.Option("--full", help="With the explanation.")] = False,
+        address: Annotated[str, typer.Option(help="Where the server answers.")] = "127.0.0.1:50051",
+    ) -> None:
+        """Ask a running server one question; prints its answer as JSON."""
+        import json
+
+        from grpc_server.client import Client
+        from training.use_cases import get
+
+        get(use_case)  # an unknown name is refused with those there are
+        features = dict(_pair(text) for text in feature or [])
+        with Client(address) as client:
+            calls: dict[str, Any] = {
+                "clv": lambda: client.clv(entity_id, full=full, **features),
+                "propensity": lambda: client.propensity(entity_id, campaign_id=campaign_id, full=full, **features),
+                "segmentation": lambda: client.segment(entity_id, full=full, **features),
+                "recommender": lambda: client.recommend(entity_id, k=k, full=full),
+                "pricing": lambda: client.price(
+                    entity_id, min_price=min_price, max_price=max_price, full=full, **features
+                ),
+            }
+            typer.echo(json.dumps(calls[use_case](), indent=2))
+
+
+def _pair(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE with a number", param_hint="--feature") from None
