@@ -11,6 +11,8 @@ from lakehouse.query import sql
 from lakehouse.storage import Lake
 
 SHOWN_ROWS = 50
+WIDE_COLUMNS = 12
+WIDE_ROWS = 5
 
 
 def show(frame: pl.DataFrame, output_format: str = "table", output: Path | None = None) -> None:
@@ -73,8 +75,13 @@ def prompt(lake: Lake) -> None:
 
 
 def _table(frame: pl.DataFrame) -> str:
+    rows = "1 row" if frame.height == 1 else f"{frame.height:,} rows"
+    shown = frame
+    if frame.width > WIDE_COLUMNS:  # too wide for a terminal: columns downwards, as many rows as fit beside each other
+        shown = _turned(frame.head(WIDE_ROWS))
+        rows += f", the first {shown.width - 1} shown" if frame.height > WIDE_ROWS else ""
     with pl.Config(
-        tbl_rows=SHOWN_ROWS,
+        tbl_rows=max(SHOWN_ROWS, frame.width),
         tbl_cols=-1,
         fmt_str_lengths=60,
         tbl_width_chars=max(shutil.get_terminal_size((160, 24)).columns, 80),
@@ -82,5 +89,10 @@ def _table(frame: pl.DataFrame) -> str:
         tbl_hide_column_data_types=True,
         tbl_formatting="UTF8_FULL_CONDENSED",
     ):
-        rows = "row" if frame.height == 1 else "rows"
-        return f"{frame}\n{frame.height:,} {rows}"
+        return f"{shown}\n{rows}"
+
+
+def _turned(frame: pl.DataFrame) -> pl.DataFrame:
+    """One line per column, with its values beside it."""
+    values = {f"row {number}": [str(value) for value in row] for number, row in enumerate(frame.iter_rows(), 1)}
+    return pl.DataFrame({"column": frame.columns, **values})

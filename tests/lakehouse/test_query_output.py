@@ -1,0 +1,51 @@
+import io
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from lakehouse.errors import ConfigurationError
+from lakehouse.query_output import encoded, prompt, show
+from lakehouse.settings import Settings
+from lakehouse.storage import Lake
+
+FRAME = pl.DataFrame({"name": ["a", "b"], "items": [[1, 2], []]}, schema_overrides={"items": pl.List(pl.Int64)})
+
+
+def test_csv_joins_lists() -> None:
+    """A list is one field, its items parted by semicolons."""
+    assert encoded(FRAME, "csv") == b"name,items\na,1;2\nb,\n" or encoded(FRAME, "csv") == b'name,items\na,1;2\nb,""\n'
+
+
+def test_json_and_parquet_keep_all_rows(tmp_path: Path) -> None:
+    """Programs get what the query gave."""
+    assert json.loads(encoded(FRAME, "json")) == FRAME.to_dicts()
+    show(FRAME, "parquet", tmp_path / "rows.parquet")
+    assert pl.read_parquet(tmp_path / "rows.parquet").equals(FRAME)
+
+
+def test_a_table_says_how_many_rows_there_are() -> None:
+    """People see the count under the rows, and the columns of a wide answer below each other."""
+    assert encoded(FRAME, "table").decode().splitlines()[-1] == "2 rows"
+    wide = pl.DataFrame({f"column_{number}": range(6) for number in range(20)})
+    lines = encoded(wide, "table").decode().splitlines()
+    assert lines[-1] == "6 rows, the first 5 shown"
+    assert any(line.startswith("│ column_19 ┆ 0") for line in lines)
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    """The message names the file and what to do."""
+    with pytest.raises(ConfigurationError, match="No such file or directory; choose another --output"):
+        show(FRAME, "csv", tmp_path / "no folder" / "rows.csv")
+
+
+def test_the_prompt_answers_queries_and_goes_on_after_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Queries span lines up to the semicolon; a wrong one prints its fault."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("select\n41 + 1 as answer;\nselect nope;\nexit\n"))
+    prompt(Lake(Settings(var_dir=tmp_path)))
+    printed = capsys.readouterr().out
+    assert "42" in printed
+    assert "nope" in printed

@@ -1,0 +1,53 @@
+"""How good probabilities are: ranking, calibration and their figure."""
+
+from typing import Any
+
+import numpy as np
+
+from training.use_case import Metrics
+
+Array = np.ndarray[Any, Any]
+
+
+def auc(actual: Array, predicted: Array) -> float:
+    """The chance that a responder is ranked above a non-responder; ties count half; .5 where there is only one kind."""
+    positive = actual > 0
+    ones, zeros = int(positive.sum()), int((~positive).sum())
+    if not ones or not zeros:
+        return 0.5
+    _, inverse, counts = np.unique(predicted, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+def metrics(actual: Array, predicted: Array) -> Metrics:
+    """auc, average precision, log loss, Brier score, calibration (sum predicted / sum actual), lift at the top 10 %."""
+    clipped = np.clip(predicted, 1e-6, 1 - 1e-6)
+    order = np.argsort(-predicted, kind="stable")
+    hits = actual[order]
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    top = max(1, len(hits) // 10)
+    rate = float(actual.mean())
+    return {
+        "auc": auc(actual, predicted),
+        "average_precision": float((precision * hits).sum() / max(hits.sum(), 1)),
+        "log_loss": float(-(actual * np.log(clipped) + (1 - actual) * np.log(1 - clipped)).mean()),
+        "brier": float(np.square(predicted - actual).mean()),
+        "calibration": float(predicted.sum() / max(actual.sum(), 1)),
+        "lift_at_10": float(hits[:top].mean() / rate) if rate > 0 else 0.0,
+    }
+
+
+def figure(actual: Array, predicted: Array, *, title: str) -> Any:
+    """Share of responders by decile of the prediction, beside what was predicted."""
+    from matplotlib.figure import Figure
+
+    groups = np.array_split(np.argsort(predicted, kind="stable"), 10)
+    drawn = Figure(figsize=(7, 4))
+    axes = drawn.subplots()
+    axes.plot([predicted[group].mean() for group in groups], [actual[group].mean() for group in groups], "o-")
+    limit = max(float(predicted.max()), 0.01)
+    axes.plot([0, limit], [0, limit], "--", color="grey", label="perfect calibration")
+    axes.set(title=title, xlabel="predicted, mean of the decile", ylabel="responded, share of the decile")
+    axes.legend()
+    return drawn

@@ -1,0 +1,201 @@
+"""Campaign propensity: the chance that a customer whom a campaign reaches responds within its window."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lakehouse.errors import ShopSphereError
+from lakehouse.storage import Lake
+from training import artifact, bootstrap, classification, explain, tabular
+from training.constant import ConstantModel
+from training.logistic import LogisticModel, fit_logistic
+from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, UseCase
+
+Array = np.ndarray[Any, Any]
+EXPOSURES = "gold.campaign_exposures"
+FEATURES = "gold.customer_features"
+TEST_SHARE = 0.3
+ENOUGH_ROWS = 50
+
+
+class PropensityDataError(ShopSphereError):
+    """There are too few exposures with a known outcome."""
+
+
+def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
+    """Exposures with elapsed windows; `label` is whether the customer responded.
+
+    The newest 30 % are tested on; trained on are those whose window had ended before the first of them.
+
+    Raises:
+        PropensityDataError: too few exposures, or all with the same outcome.
+    """
+    versions = {EXPOSURES: lake.version(EXPOSURES), FEATURES: lake.version(FEATURES)}
+    known = (
+        lake.scan(EXPOSURES, versions[EXPOSURES])
+        .filter(pl.col("responded").is_not_null())
+        .with_columns(label=pl.col("responded").cast(pl.Float64))
+        .sort("as_of", "campaign_id", "customer_id")
+        .collect()
+    )
+    if known.is_empty():
+        raise PropensityDataError("propensity needs campaign exposures whose windows have ended: the lake has none")
+    start = known["as_of"][int(known.height * (1 - TEST_SHARE))]
+    earlier = known.filter(pl.col("window_end") <= start)
+    test = known.filter(pl.col("as_of") >= start)
+    train = known if refit else earlier
+    if min(train.height, test.height) < ENOUGH_ROWS or train["label"].n_unique() < 2:
+        raise PropensityDataError(
+            f"propensity needs {ENOUGH_ROWS} exposures to train on and to test on, with and without a response: "
+            f"there are {train.height} and {test.height}"
+        )
+    return Dataset(
+        train=train,
+        test=test.clear() if refit else test,
+        labels_end=train["window_end"].max(),  # type: ignore[arg-type]
+        as_of=start,
+        data_versions=versions,
+    )
+
+
+def fit(data: Dataset) -> Model:
+    """Logistic regression on logarithms."""
+    return fit_logistic(
+        "propensity",
+        output="prob_response",
+        inputs=tabular.to_columns(data.train, NAMES),
+        label=data.train["label"].to_numpy(),
+        defaults=tabular.medians(data.train, NAMES),
+    )
+
+
+def fit_baseline(data: Dataset) -> Model:
+    """The base rate: the share of all that responded."""
+    rate = float(data.train["label"].to_numpy().mean())
+    return ConstantModel(
+        "propensity", output="prob_response", value=rate, defaults=tabular.medians(data.train, NAMES)
+    )
+
+
+def evaluate(model: Model, data: Dataset) -> Metrics:
+    """Ranking and calibration on the test exposures; `auc_within` ranks within each campaign only."""
+    actual, predicted = data.test["label"].to_numpy(), _answers(model, data.test)
+    return {**classification.metrics(actual, predicted), "auc_within": _auc_within(data.test, predicted)}
+
+
+def references(data: Dataset) -> dict[str, Metrics]:
+    """Rankings without a model: the smoothed past response rate, and past spend."""
+    columns = tabular.to_columns(data.test, ["response_rate", "monetary"])
+    actual = data.test["label"].to_numpy()
+    found = {"past_response_rate": columns["response_rate"], "past_spend": columns["monetary"]}
+    return {
+        name: {"auc": classification.auc(actual, values), "auc_within": _auc_within(data.test, values)}
+        for name, values in found.items()
+    }
+
+
+def gate(candidate: Metrics, champion: Metrics) -> Decision:
+    """Ranks better by more than noise, and its probabilities cost no more than the champion's."""
+    reasons = []
+    if not candidate.get("gain_low", candidate["auc"] - champion["auc"]) > 0:
+        reasons.append(f"AUC {candidate['auc']:.3f} is not above the champion's {champion['auc']:.3f} by more than noise")
+    if candidate["log_loss"] > champion["log_loss"]:
+        reasons.append(f"log loss {candidate['log_loss']:.4f} is above the champion's {champion['log_loss']:.4f}")
+    passed = f"AUC {candidate['auc']:.3f} is above the champion's {champion['auc']:.3f} by more than noise"
+    return Decision(promote=not reasons, reasons=reasons or [passed])
+
+
+def gains(candidate: Model, champion: Model, data: Dataset) -> Array:
+    """By how much the candidate's AUC is higher, on resampled test exposures."""
+    actual = data.test["label"].to_numpy()
+    ours, theirs = _answers(candidate, data.test), _answers(champion, data.test)
+
+    def gain(rows: Array) -> float:
+        return classification.auc(actual[rows], ours[rows]) - classification.auc(actual[rows], theirs[rows])
+
+    return bootstrap.paired_gains(gain, len(actual))
+
+
+def figures(model: Model, data: Dataset) -> dict[str, Any]:
+    """Responses by decile of the prediction."""
+    actual = data.test["label"].to_numpy()
+    title = f"Responses to campaigns from {data.as_of:%Y-%m-%d}, by decile of the prediction"
+    return {"calibration.png": classification.figure(actual, _answers(model, data.test), title=title)}
+
+
+def load(folder: Path) -> Model:
+    """The model in an artifact folder."""
+    stored = artifact.read(folder)
+    return ConstantModel.load(stored) if stored.kind == ConstantModel.kind else LogisticModel.load(stored)
+
+
+def explain_one(model: Model, inputs: Columns, options: Columns) -> dict[str, Any]:
+    """What each input adds to the probability, compared with its training default."""
+    return {"contributions": explain.contributions(model, inputs, {}, output="prob_response")}
+
+
+def example(data: Dataset) -> tuple[Columns, Columns]:
+    """Five training exposures, nulls kept as NaN."""
+    return tabular.to_columns(data.train.head(5), NAMES), {}
+
+
+def _answers(model: Model, rows: pl.DataFrame) -> Array:
+    return model.predict(tabular.to_columns(rows, NAMES), {})["prob_response"]
+
+
+def _auc_within(test: pl.DataFrame, predicted: Array) -> float:
+    """AUC over pairs of one campaign, weighted by the number of pairs."""
+    total, pairs = 0.0, 0
+    campaigns, actual = test["campaign_id"].to_numpy(), test["label"].to_numpy()
+    for campaign in np.unique(campaigns):
+        chosen = campaigns == campaign
+        count = int(actual[chosen].sum() * (1 - actual[chosen]).sum())
+        total, pairs = total + count * classification.auc(actual[chosen], predicted[chosen]), pairs + count
+    return total / pairs if pairs else 0.5
+
+
+PROPENSITY = UseCase(
+    name="propensity",
+    title="Campaign propensity",
+    entity="customer",
+    feature_table=FEATURES,
+    features=(
+        Feature(name="age", override=True, integer=True, minimum=0, maximum=130),
+        Feature(name="is_male", override=True, integer=True, minimum=0, maximum=1),
+        Feature(name="loyalty_level", override=True, integer=True, minimum=0, maximum=3),
+        Feature(name="uplift_mean", override=True, minimum=-1, maximum=1),
+        Feature(name="events_view_count", override=True, integer=True, minimum=0),
+        Feature(name="events_add_to_cart_count", override=True, integer=True, minimum=0),
+        Feature(name="events_purchase_count", override=True, integer=True, minimum=0),
+        Feature(name="recency_days"),
+        Feature(name="tx_count", integer=True),
+        Feature(name="monetary"),
+        Feature(name="avg_discount"),
+        Feature(name="spend_90d"),
+        Feature(name="tx_count_90d", integer=True),
+        Feature(name="tenure_days"),
+        Feature(name="exposure_count", integer=True),
+        Feature(name="response_count", integer=True),
+        Feature(name="response_rate"),
+        Feature(name="days_since_exposure"),
+        Feature(name="campaign_days"),
+    ),
+    options=("campaign_id",),
+    outputs=("prob_response",),
+    primary_metric="auc",
+    higher_is_better=True,
+    dataset=dataset,
+    fit=fit,
+    fit_baseline=fit_baseline,
+    evaluate=evaluate,
+    references=references,
+    gate=gate,
+    figures=figures,
+    load=load,
+    explain=explain_one,
+    example=example,
+    gains=gains,
+)
+NAMES = [feature.name for feature in PROPENSITY.features]
