@@ -22,7 +22,9 @@ class CentreModel:
 
     kind = "kmeans"
 
-    def __init__(self, *, defaults: Mapping[str, float], params: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    def __init__(
+        self, *, defaults: Mapping[str, float], params: Mapping[str, Any], arrays: Mapping[str, Array]
+    ) -> None:
         self.defaults = defaults
         self.params = params
         self._arrays = arrays

@@ -3,11 +3,12 @@
 from lakehouse.errors import ShopSphereError
 from training.use_case import UseCase
 from training.use_cases.clv import CLV
+from training.use_cases.pricing import PRICING
 from training.use_cases.propensity import PROPENSITY
 from training.use_cases.recommender import RECOMMENDER
 from training.use_cases.segmentation import SEGMENTATION
 
-USE_CASES: tuple[UseCase, ...] = (CLV, PROPENSITY, RECOMMENDER, SEGMENTATION)
+USE_CASES: tuple[UseCase, ...] = (CLV, PROPENSITY, RECOMMENDER, SEGMENTATION, PRICING)
 
 
 class UnknownUseCaseError(ShopSphereError):

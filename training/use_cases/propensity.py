@@ -74,9 +74,7 @@ def fit(data: Dataset) -> Model:
 def fit_baseline(data: Dataset) -> Model:
     """The base rate: the share of all that responded."""
     rate = float(data.train["label"].to_numpy().mean())
-    return ConstantModel(
-        "propensity", output="prob_response", value=rate, defaults=tabular.medians(data.train, NAMES)
-    )
+    return ConstantModel("propensity", output="prob_response", value=rate, defaults=tabular.medians(data.train, NAMES))
 
 
 def evaluate(model: Model, data: Dataset) -> Metrics:
@@ -100,7 +98,9 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
     """Ranks better by more than noise, and its probabilities cost no more than the champion's."""
     reasons = []
     if not candidate.get("gain_low", candidate["auc"] - champion["auc"]) > 0:
-        reasons.append(f"AUC {candidate['auc']:.3f} is not above the champion's {champion['auc']:.3f} by more than noise")
+        reasons.append(
+            f"AUC {candidate['auc']:.3f} is not above the champion's {champion['auc']:.3f} by more than noise"
+        )
     if candidate["log_loss"] > champion["log_loss"]:
         reasons.append(f"log loss {candidate['log_loss']:.4f} is above the champion's {champion['log_loss']:.4f}")
     passed = f"AUC {candidate['auc']:.3f} is above the champion's {champion['auc']:.3f} by more than noise"

@@ -9,8 +9,7 @@ import polars as pl
 
 from lakehouse.errors import ShopSphereError
 from lakehouse.storage import Lake
-from training import als, bootstrap, columns, history_recommender, ranking
-from training.history_recommender import HistoryRecommender
+from training import als, bootstrap, history_recommender, ranking
 from training.use_case import Columns, Dataset, Decision, Metrics, Model, UseCase
 
 Array = np.ndarray[Any, Any]

@@ -41,7 +41,9 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
     days, fitted, tested = _moments(moments, end)
     rows = features.filter(pl.col("as_of").is_in([moments[-1]] if refit else [fitted, tested])).collect()
     window = pl.col("timestamp").is_between(tested, tested + timedelta(days=days), closed="left")
-    spent = sales.filter(window).group_by("customer_id").agg(label=pl.col("gross_revenue").sum().cast(pl.Float64)).collect()
+    spent = (
+        sales.filter(window).group_by("customer_id").agg(label=pl.col("gross_revenue").sum().cast(pl.Float64)).collect()
+    )
     test = rows.filter(pl.col("as_of") == tested).join(spent, on="customer_id", how="left", maintain_order="left")
     test = test.with_columns(pl.col("label").fill_null(0.0)).sort("customer_id")
     train = rows.filter(pl.col("as_of") == (moments[-1] if refit else fitted)).sort("customer_id")
@@ -199,7 +201,9 @@ def _silhouettes(model: Model, data: Dataset) -> Array:
 
 def _eta_squared(values: Array, ids: Array) -> float:
     total = float(np.square(values - values.mean()).sum())
-    between = sum((ids == number).sum() * (values[ids == number].mean() - values.mean()) ** 2 for number in np.unique(ids))
+    between = sum(
+        (ids == number).sum() * (values[ids == number].mean() - values.mean()) ** 2 for number in np.unique(ids)
+    )
     return float(between) / total if total > 0 else 0.0
 
 
