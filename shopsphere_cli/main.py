@@ -18,7 +18,9 @@ COMMANDS = (
 )
 """Modules with a `register(app)`; each imports its heavy libraries only when a command of it runs."""
 
-HELP = "From raw CSVs to served, logged and monitored predictions. Settings are environment variables: docs/settings.md."
+HELP = (
+    "From raw CSVs to served, logged and monitored predictions. Settings are environment variables: docs/settings.md."
+)
 
 
 def make_app() -> typer.Typer:
