@@ -24,7 +24,7 @@ Log = Callable[..., None]
 def registry_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow store with version 1 of clv, propensity (AUC .6 at promotion) and recommender (4 products)."""
     folder = tmp_path_factory.mktemp("registry")
-    registry = Registry(MonitoringSettings(var_dir=folder))
+    registry = Registry(MonitoringSettings(var_dir=folder, mlflow_tracking_uri="", mlflow_artifact_root=""))
     names = [feature.name for feature in use_cases.get("clv").features]
     trained = {"labels_end": "2024-03-31T00:00:00", "data_versions": '{"gold.customer_features": 0}'}
     example = {name: np.zeros(2) for name in names}

@@ -108,9 +108,3 @@ def write_shop(lake):
 def shop_lake(settings):
     """The shop in the test's own folder."""
     return write_shop(Lake(settings))
-
-
-@pytest.fixture(scope="session")
-def tiny_lake(tmp_path_factory):
-    """The lake that every use case trains on in the contract suite: it needs the tables of each one's dataset."""
-    return write_shop(Lake(settings_in(tmp_path_factory.mktemp("tiny_lake"))))
