@@ -220,9 +220,9 @@ class _Work:
             if known is None:
                 known = self.snapshot.gather(feature.name, self.positions) if self.snapshot else nothing
             inputs[feature.name] = np.where(np.isnan(given), known, given)
-            for item in np.flatnonzero(~np.isnan(given)):
+            for item in np.flatnonzero(~np.isnan(given)).tolist():
                 self.request_features[item].append(feature.name)
-            for item in np.flatnonzero(np.isnan(inputs[feature.name])):
+            for item in np.flatnonzero(np.isnan(inputs[feature.name])).tolist():
                 self.default_features[item].append(feature.name)
                 if feature.override:
                     missing[item].append(feature.name)

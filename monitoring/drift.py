@@ -86,9 +86,9 @@ def compare(reference: Columns, current: Columns, *, report: Path) -> tuple[list
     os.environ.setdefault("DO_NOT_TRACK", "1")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Evidently's own dependencies warn about each other
-        import pandas as pd  # type: ignore[import-untyped]
-        from evidently import DataDefinition, Dataset, Report  # type: ignore[import-untyped]
-        from evidently.presets import DataDriftPreset  # type: ignore[import-untyped]
+        import pandas as pd
+        from evidently import DataDefinition, Dataset, Report
+        from evidently.presets import DataDriftPreset
 
         definition = DataDefinition(numerical_columns=list(reference))
         frames = [Dataset.from_pandas(pd.DataFrame(dict(c)), data_definition=definition) for c in (current, reference)]

@@ -31,7 +31,7 @@ where as_of = (select max(as_of) from gold.customer_features)
 order by tx_count_90d desc, customer_id limit 1
 """
 DECISIONS = """
-select use_case, decision, to_json(reasons) as reasons from promotions
+select use_case, decision, array_to_string(reasons, '; ') as reasons from promotions
 qualify row_number() over (partition by use_case order by decided_at desc) = 1 order by use_case
 """
 
@@ -54,7 +54,8 @@ def demo(settings: ServerSettings, source: str) -> None:
             build(lake, progress=steps.say)
         with steps.step("Train the five models in a Prefect flow, and let each pass its gate"):
             preload.join()
-            prefect.wait()
+            if prefect:
+                prefect.wait()
             _train(settings, steps)
             for use_case, decision, reasons in sql(lake, DECISIONS).iter_rows():
                 steps.say(f"{use_case}: {decision}: {reasons}")
@@ -85,8 +86,7 @@ def _train(settings: TrainingSettings, steps: Steps) -> None:
     from training.flows import train_all
 
     logger = logging.getLogger("prefect.flow_runs")
-    to_the_server = [handler for handler in logger.handlers if not isinstance(handler, logging.StreamHandler)]
-    logger.handlers = [*to_the_server, _Say(steps.say)]
+    logger.handlers = [_Say(steps.say)]  # and not the temporary server, whose log nobody will read
     logger.propagate = False
     logger.setLevel(logging.INFO)
     try:
@@ -103,8 +103,9 @@ class _Say(logging.Handler):
         self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.startswith("prefect.flow_runs") and record.levelno == logging.INFO:
-            self._say(record.getMessage())
+        sentence = record.getMessage()
+        if not sentence.startswith(("Beginning", "View at", "Finished")):  # Prefect's own
+            self._say(sentence)
 
 
 def _ask(settings: ServerSettings, lake: Lake, steps: Steps) -> None:
@@ -138,11 +139,11 @@ def _short(answer: dict[str, Any]) -> str:
     result = {name: value for name, value in answer.items() if name not in hidden}
     if "items" in result:
         result["items"] = " ".join(item["product_id"] for item in result["items"])
-    shown = ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in result.items()
-    )
+    texts = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in result.items()}
+    shown = ", ".join(f"{name} {text}" for name, text in texts.items())
+    traced = f"model {model.get('name')} {model.get('version')}, {data.get('table')} version {data.get('version')}"
     warnings = "".join(f", warning {warning['code']}" for warning in metadata.get("warnings", []))
-    return f"{shown}; model {model.get('name')} {model.get('version')}, {data.get('table')} version {data.get('version')}{warnings}"
+    return f"{shown}; {traced}{warnings}"
 
 
 def _replay(settings: ServerSettings, lake: Lake, steps: Steps) -> None:
@@ -214,7 +215,8 @@ Reports:  {_monitoring(settings).reports_dir}
 Go on ({"source .venv/bin/activate first" if settings.var_dir.name == "var" else settings.var_dir}):
   shopsphere serve                       # gRPC on {settings.grpc_port}, REST on {settings.rest_port}
   shopsphere predict clv {customer}
-  grpcurl -plaintext -d '{{"customer_id":"{customer}"}}' localhost:{settings.grpc_port} shopsphere.v1.ClvService/PredictClv
+  grpcurl -plaintext -d '{{"customer_id":"{customer}"}}' localhost:{settings.grpc_port} \\
+    shopsphere.v1.ClvService/PredictClv
   shopsphere sql "select use_case, count(*) from predictions group by all"
   shopsphere exporter                    # the six gauges on :9100/metrics
 """,

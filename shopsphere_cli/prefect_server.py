@@ -40,8 +40,10 @@ class TemporaryPrefectServer:
         )
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "prefect", "server", "start", "--no-services"]
-                + ["--host", "127.0.0.1", "--port", str(self.port)],
+                [
+                    *(sys.executable, "-m", "prefect", "server", "start", "--no-services"),
+                    *("--host", "127.0.0.1", "--port", str(self.port)),
+                ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

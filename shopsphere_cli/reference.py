@@ -1,9 +1,9 @@
-"""Writes docs/settings.md and docs/commands.md from the code, so that they cannot be stale (`--check` says if they are)."""
+"""Writes docs/settings.md and docs/commands.md from the code; `--check` says whether they are stale."""
 
 import sys
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 
 from grpc_server.settings import ServerSettings
@@ -48,14 +48,13 @@ def settings_page() -> str:
 
 def commands_page() -> str:
     """The help of every sub-command, as it is printed."""
-    group = typer.main.get_command(make_app())
-    assert isinstance(group, click.Group)
+    group: Any = typer.main.get_command(make_app())  # typer brings its own copy of click
     lines = ["# Commands", "", "`shopsphere COMMAND --help` prints the same.", ""]
     for name in sorted(group.commands):
         command = group.commands[name]
-        usage = " ".join(command.collect_usage_pieces(click.Context(command, info_name=name)))
+        usage = " ".join(command.collect_usage_pieces(command.make_context(name, [], resilient_parsing=True)))
         lines += [f"## shopsphere {name}", "", f"`shopsphere {name} {usage}`", "", (command.help or "").strip(), ""]
-        options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+        options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
         shown = [option for option in options if option.name != "help"]
         if shown:
             lines += ["| option | meaning |", "|---|---|"]

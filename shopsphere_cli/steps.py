@@ -32,4 +32,4 @@ class Steps:
 
     def say(self, sentence: str) -> None:
         """Print a sentence of the running step."""
-        self._console.print(f"  {sentence}", highlight=False, markup=False)
+        self._console.print(f"  {sentence}", highlight=False, markup=False, soft_wrap=True)

@@ -58,7 +58,7 @@ class PopularityRecommender:
         self._write(folder, {})
 
     def _write(self, folder: Path, arrays: Mapping[str, Array]) -> None:
-        own = {"product_ids": self.product_ids, "popularity": self.popularity}
+        own: dict[str, Array] = {"product_ids": self.product_ids, "popularity": self.popularity}
         artifact.write(
             folder, use_case="recommender", kind=self.kind, params=self.params, arrays={**own, **dict(arrays)}
         )

@@ -18,14 +18,16 @@ def hits(ranked: Sequence[Array], bought: Sequence[Array], *, k: int = 10) -> Ar
 
 def recall(found: Array, bought_count: Array) -> Array:
     """The share of each customer's bought products that the list held."""
-    return found.sum(axis=1) / np.maximum(bought_count, 1)
+    shares: Array = found.sum(axis=1) / np.maximum(bought_count, 1)
+    return shares
 
 
 def ndcg(found: Array, bought_count: Array) -> Array:
     """Normalised discounted cumulative gain with binary relevance (Järvelin, Kekäläinen 2002)."""
     discount = 1.0 / np.log2(np.arange(2, found.shape[1] + 2))
     ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(bought_count, found.shape[1])]
-    return (found @ discount) / np.maximum(ideal, 1e-12)
+    gains: Array = (found @ discount) / np.maximum(ideal, 1e-12)
+    return gains
 
 
 def coverage(ranked: Sequence[Array], catalogue_size: int) -> float:

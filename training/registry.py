@@ -188,7 +188,7 @@ class Registry:
 
 def _log_pyfunc(mlflow: Any, name: str, folder: Path, *, example: tuple[Columns, Columns], model: Model) -> str:
     """Log the artifact as a pyfunc from code, with signature and example; gives the address to register."""
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
     def frame(named: Columns) -> Any:
         return pd.DataFrame({key: list(column) for key, column in named.items()})

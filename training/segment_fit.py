@@ -44,7 +44,7 @@ def fit_centres(inputs: Columns, defaults: Mapping[str, float]) -> CentreModel:
 
 
 def silhouettes(rows: Array, ids: Array) -> Array:
-    """How much nearer each row is to its own segment than to the next, -1 to 1; 0 for all where there is one segment."""
+    """How much nearer each row is to its own segment than to the next, -1 to 1; 0 for all with a single segment."""
     from sklearn.metrics import silhouette_samples
 
     if len(np.unique(ids)) < 2 or len(np.unique(ids)) >= len(rows):

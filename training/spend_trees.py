@@ -33,7 +33,7 @@ def fit_trees(
 
 
 def _weights(trees: Array, repeated: Array, label: Array) -> dict[str, float]:
-    from scipy.optimize import nnls  # type: ignore[import-untyped]
+    from scipy.optimize import nnls
 
     both = np.column_stack([trees, repeated])
     weights, _ = nnls(both, label)
@@ -65,8 +65,8 @@ def _onnx(fitted: Any, width: int) -> OnnxFunction:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # onnxmltools uses what onnx deprecates
-        from onnxmltools import convert_lightgbm  # type: ignore[import-untyped]
-        from onnxmltools.convert.common.data_types import FloatTensorType  # type: ignore[import-untyped]
+        from onnxmltools import convert_lightgbm
+        from onnxmltools.convert.common.data_types import FloatTensorType
 
         converted = convert_lightgbm(fitted, initial_types=[("x", FloatTensorType([None, width]))])
     return OnnxFunction(converted.SerializeToString())

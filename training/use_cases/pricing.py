@@ -47,8 +47,9 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
     )
     if weeks.is_empty() or weeks["week"].n_unique() < 12:
         raise PricingDataError("pricing needs at least 12 weeks of sales: ingest a longer history")
-    first, last = weeks["week"].min(), weeks["week"].max() + timedelta(days=7)  # type: ignore[operator]
-    start = last - min(timedelta(days=TEST_DAYS), (last - first) / 4)  # type: ignore[operator]
+    first: Any = weeks["week"].min()
+    last: Any = weeks["week"].max() + timedelta(days=7)  # type: ignore[operator]
+    start = last - min(timedelta(days=TEST_DAYS), (last - first) / 4)
     earlier = weeks.filter(pl.col("week") + timedelta(days=7) <= start)
     chosen = weeks if refit else earlier
     best = chosen.group_by("product_id").agg(pl.col("revenue").sum(), weeks=pl.len())
