@@ -1,0 +1,222 @@
+"""The main job once, on a small generated shop: CSVs, lake, training, serving, prediction log, gauges."""
+
+import json
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+
+import pytest
+
+from grpc_server.client import Client, ServerError
+from grpc_server.server import ServerAddress, running_server
+from grpc_server.settings import ServerSettings
+from lakehouse.query import sql
+from lakehouse.storage import Lake
+from monitoring.exporter import running_exporter
+from monitoring.run import METRICS, monitor
+from monitoring.settings import MonitoringSettings
+from training.pipeline import train_use_cases
+from training.promote import promote, rollback
+from training.registry import Registry
+from training.settings import TrainingSettings
+from training.use_cases import USE_CASES
+
+OLD_BODIES = {
+    "/score/clv": (
+        '{"customer_id":"59540","features":{"recency_days":12,"tx_count":5,"monetary":350,"avg_discount":0.05,'
+        '"avg_quantity":2.0,"premium_tx_share":0.3,"events_view_count":10,"events_add_to_cart_count":3,'
+        '"events_purchase_count":2,"avg_session_duration_sec":120,"age":48,"is_male":1,"loyalty_level":1}}',
+        "clv_180d",
+    ),
+    "/segment": (
+        '{"customer_id":"59540","features":{"recency_days":12,"tx_count":5,"monetary":350,"avg_discount":0.05,'
+        '"avg_qty":2,"age":48,"loyalty_level":1}}',
+        "cluster_id",
+    ),
+    "/recommend": ('{"customer_id":"59540","k":5}', "rec_list"),
+    "/score/propensity": (
+        '{"customer_id":"59540","features":{"age":48,"is_male":1,"loyalty_level":1,"uplift_mean":0.1,'
+        '"events_view_count":10,"events_add_to_cart_count":3,"events_purchase_count":2}}',
+        "prob_response",
+    ),
+    "/price": (
+        '{"product_id":"408","features":{"avg_price":72.5,"units":100,"revenue":5000,"avg_discount":0.1,'
+        '"premium_share":1.0},"min_price":50,"max_price":150}',
+        "price_suggested",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory, tiny_lake) -> ServerSettings:
+    """The small shop's lake, a registry with all five trained and promoted, free ports."""
+    folder = tmp_path_factory.mktemp("main_job")
+    settings = ServerSettings(
+        var_dir=folder,
+        lake_root=tiny_lake.root,
+        mlflow_tracking_uri="",
+        mlflow_artifact_root="",
+        grpc_port=0,
+        rest_port=0,
+    )
+    train_use_cases(settings, promote=True).raise_failures()
+    return settings
+
+
+@pytest.fixture(scope="module")
+def customers(tiny_lake: Lake) -> list[str]:
+    """The ids of the customers that have bought."""
+    rows = sql(tiny_lake, "select distinct customer_id from silver.transactions order by 1")
+    return [str(customer) for customer in rows["customer_id"]]
+
+
+@pytest.fixture(scope="module")
+def served(settings: ServerSettings):
+    """A running server."""
+    with running_server(settings) as address:
+        yield address
+
+
+def post(address: ServerAddress, path: str, body: str) -> tuple[int, dict]:
+    """Status and document of a POST."""
+    request = urllib.request.Request(address.rest + path, data=body.encode())
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_each_service_answers_by_id_alone(served, customers):
+    """The champion answers, and the answer names model, data version and log row."""
+    with Client(served.grpc) as client:
+        answers = [
+            client.clv(customers[0]),
+            client.propensity(customers[0]),
+            client.segment(customers[0], full=True),
+            client.recommend(customers[0], k=3),
+            client.price("1"),
+        ]
+    for answer in answers:
+        metadata = answer["metadata"]
+        assert metadata["prediction_id"]
+        assert metadata["model"]["alias"] == "champion"
+        assert metadata["data"]["table"].startswith("gold.")
+    assert answers[0]["clv_180d"] >= 0
+    assert 0 <= answers[1]["prob_response"] <= 1
+    assert answers[2]["distances"]
+    assert len(answers[3]["items"]) == 3
+    assert answers[4]["price_suggested"] > 0
+
+
+@pytest.mark.parametrize("path", OLD_BODIES)
+def test_the_old_bodies_answer(served, path):
+    """Clients of the old system get their fields, also for ids that the lake does not know."""
+    body, field = OLD_BODIES[path]
+    status, document = post(served, path, body)
+    assert (status, document["ok"]) == (200, True), document
+    assert document[field] is not None
+    if path == "/price":
+        assert 50 <= document["price_suggested"] <= 150
+        assert "revenue_inconsistent" in document["warnings"]
+    if path == "/recommend":
+        assert len(document["rec_list"]) == 5
+        assert "cold_start" in document["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "named"),
+    [
+        ("/score/clv", '{"customer_id":"nobody"}', 404, "recency_days"),
+        ("/score/clv", '{"customer_id":"1","features":{"tx_count":-1,"avg_discount":7}}', 400, "avg_discount"),
+        ("/score/clv", '{"customer_id":"1","features":{"spend":1}}', 400, "features.spend"),
+        ("/score/clv", '{"customer_id":"1","features":{"monetary":NaN}}', 400, "finite"),
+        ("/score/clv", "{", 400, "JSON"),
+        ("/recommend", '{"customer_id":1,"k":-1}', 400, "k must be"),
+        ("/price", '{"product_id":"none","min_price":9,"max_price":2}', 400, "max_price"),
+        ("/score/propensity", '{"customer_id":"1","campaign_id":"none"}', 404, "campaign"),
+    ],
+)
+def test_bad_input_gets_a_typed_error(served, path, body, status, named):
+    """One sentence that names what is wrong, and no invented number."""
+    answered, document = post(served, path, body)
+    assert (answered, document["ok"]) == (status, False)
+    assert named in json.dumps(document["error"])
+
+
+def test_a_batch_answers_in_order_with_errors_of_its_own(served, customers):
+    """One unknown id does not spoil the others."""
+    with Client(served.grpc) as client:
+        results = client.batch("clv", [customers[1], "nobody", customers[0]])
+        with pytest.raises(ServerError, match="INVALID_ARGUMENT"):
+            client.recommend(customers[0], k=0)
+    assert [result["customer_id"] for result in results] == [customers[1], "nobody", customers[0]]
+    assert ["error" in result for result in results] == [False, True, False]
+
+
+def test_rest_says_what_is_ready(served):
+    """Health, readiness per service, and Prometheus metrics of the calls so far."""
+    with urllib.request.urlopen(f"{served.rest}/ready", timeout=30) as response:
+        assert json.load(response)["services"] == {use_case.name: True for use_case in USE_CASES}
+    post(served, *("/recommend", '{"customer_id":"1"}'))
+    with urllib.request.urlopen(f"{served.rest}/metrics", timeout=30) as response:
+        assert 'shopsphere_requests_total{code="OK",method="Recommend"' in response.read().decode()
+
+
+def test_a_promotion_goes_live_without_restart(settings, served, customers):
+    """A running server answers from the version that a rollback and a promotion make the champion."""
+    registry = Registry(settings)
+    newest = registry.champion("clv")
+    assert newest is not None
+    with Client(served.grpc) as client:
+        asked = lambda: client.clv(customers[0])["metadata"]["model"]["version"]  # noqa: E731
+        assert asked() == newest.version
+        back = rollback("clv", settings=settings)
+        versions = {asked() for _ in poll(lambda: asked() == back.version)}
+        assert versions <= {newest.version, back.version}
+        assert asked() == back.version
+        promote("clv", newest.version, settings=settings)
+
+
+def poll(reached, attempts=600):
+    """Yields until a condition holds, at most for about a minute."""
+    import threading
+
+    pause = threading.Event()
+    for _ in range(attempts):
+        if reached():
+            return
+        yield
+        pause.wait(0.1)
+    raise AssertionError("it did not happen within a minute")
+
+
+def test_every_answer_is_logged_and_every_gauge_served(settings, customers):
+    """After the server has stopped, each answer is one row; a replay and the monitors give the gauges."""
+    lake = Lake(settings)
+    started = datetime.now(UTC).replace(tzinfo=None)
+    with running_server(settings) as address, Client(address.grpc) as client:
+        answer = client.clv(customers[0])
+        for use_case in ("clv", "propensity", "recommender"):
+            client.batch(use_case, customers)
+        client.batch("pricing", [str(product) for product in range(1, 41)])
+    count = "select count(*) n, count(distinct prediction_id) ids from predictions"
+    rows = sql(lake, f"{count} where predicted_at >= timestamp '{started}'")
+    assert rows.item(0, "n") == rows.item(0, "ids") == 1 + 3 * len(customers) + 40
+    logged = sql(lake, f"select * from predictions where prediction_id = '{answer['metadata']['prediction_id']}'")
+    assert logged.item(0, "clv_180d") == answer["clv_180d"]
+    assert logged.item(0, "model_version") == answer["metadata"]["model"]["version"]
+    monitoring = MonitoringSettings(
+        **{name: getattr(settings, name) for name in TrainingSettings.model_fields}, exporter_port=0
+    )
+    found = {row.name: row for row in monitor(monitoring)}
+    assert set(found) == set(METRICS)
+    assert all((row.value is None) == bool(row.reason) for row in found.values())
+    assert found["clv_drift_score"].value is not None
+    assert found["recommender_coverage"].value is not None
+    assert found["pricing_guardrail_violations"].value == 0
+    with running_exporter(monitoring) as address, urllib.request.urlopen(f"{address}/metrics", timeout=30) as response:
+        text = response.read().decode()
+    for name, row in found.items():
+        assert (f"\n{name} " in text) == (row.value is not None)
