@@ -54,7 +54,9 @@ def stale(root: Path = ROOT) -> list[str]:
     """The files of gen/ that differ from what proto/ generates now."""
     with tempfile.TemporaryDirectory() as folder:
         generate(root, Path(folder))
-        fresh = {path.relative_to(folder): path.read_bytes() for path in Path(folder).rglob("*") if path.suffix in SUFFIXES}
+        fresh = {
+            path.relative_to(folder): path.read_bytes() for path in Path(folder).rglob("*") if path.suffix in SUFFIXES
+        }
     gen = root / "gen"
     known = {path.relative_to(gen): path.read_bytes() for path in gen.rglob("*") if path.suffix in SUFFIXES}
     return sorted(str(path) for path in fresh.keys() | known.keys() if fresh.get(path) != known.get(path))
