@@ -1,0 +1,338 @@
+"""The services over a real gRPC server, on models and features made by hand."""
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import grpc
+import httpx
+import numpy as np
+import orjson
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from hypothesis import HealthCheck, given, settings, strategies
+from shopsphere.v1 import (
+    clv_pb2,
+    clv_pb2_grpc,
+    common_pb2,
+    models_pb2,
+    models_pb2_grpc,
+    pricing_pb2,
+    pricing_pb2_grpc,
+    propensity_pb2,
+    propensity_pb2_grpc,
+    recommender_pb2,
+    recommender_pb2_grpc,
+    segmentation_pb2,
+)
+
+from grpc_server.interceptors import CallInterceptor
+from grpc_server.metrics import Metrics
+from grpc_server.online_features import CampaignTable, FeatureSnapshot, write_snapshot
+from grpc_server.prediction_log import PredictionLog
+from grpc_server.predictor import Predictor
+from grpc_server.rest import make_app
+from grpc_server.services import add_services
+from grpc_server.state import ServedModel, State, StateHolder
+from training.constant import ConstantModel
+from training.history_recommender import PopularityRecommender
+from training.price_model import PriceModel
+from training.use_cases import USE_CASES, get
+
+AS_OF = datetime(2024, 3, 1)
+
+
+class SpendEcho:
+    """Answers the monetary input, so that a test sees which value was used; fails on 666."""
+
+    kind = "echo"
+
+    def __init__(self):
+        self.params = {}
+        self.defaults = {feature.name: 7.0 for feature in get("clv").features}
+
+    def predict(self, inputs, options):
+        """The input `monetary`, its default where unknown."""
+        if 666 in inputs["monetary"]:
+            raise RuntimeError("secret of the house")
+        return {"clv_180d": np.where(np.isnan(inputs["monetary"]), 7.0, inputs["monetary"])}
+
+
+def served(name, model, **values):
+    """A model as the worker holds it."""
+    given = {"version": 3, "alias": "champion", "kind": model.kind, "metrics": {"auc": 0.7}, "tags": {}}
+    return ServedModel(use_case=get(name), model=model, created_at="2024-03-01T00:00:00+00:00", **{**given, **values})
+
+
+@pytest.fixture
+def state(tmp_path):
+    """Customers 1 and 2, product 5, campaign 9; all models but segmentation."""
+    names = {feature.name for use_case in USE_CASES for feature in use_case.features}
+    customers = {name: np.array([1.0, np.nan]) for name in sorted(names - {"uplift_mean", "campaign_days"})}
+    products = {name: np.array([10.0]) for name in sorted(feature.name for feature in get("pricing").features)}
+    snapshots = {
+        "gold.customer_features": ("customer_id", {"customer_id": np.array([1, 2]), **customers}),
+        "gold.product_features": ("product_id", {"product_id": np.array([5]), **products}),
+        "gold.interactions": (
+            "customer_id",
+            {
+                "customer_id": np.array([1]),
+                "starts": np.array([0]),
+                "ends": np.array([2]),
+                "product_ids": np.array([5, 6]),
+                "weights": np.array([1.0, 0.5]),
+            },
+        ),
+    }
+    features = {}
+    for table, (key, arrays) in snapshots.items():
+        write_snapshot(tmp_path / table, table=table, version=4, as_of=AS_OF, key=key, arrays=arrays)
+        features[table] = FeatureSnapshot(tmp_path / table)
+    campaigns = tmp_path / "campaigns.json"
+    dates = {"start_date": "2024-01-01", "end_date": "2024-02-01", "expected_uplift": 0.1}
+    campaigns.write_text(json.dumps([{"campaign_id": 9, **dates}]))
+    panel = {
+        "product_ids": np.array([5]),
+        "log_units": np.array([1.0]),
+        "log_price": np.array([2.0]),
+        "elasticity": np.array([-3.0]),
+        "error": np.array([0.1]),
+    }
+    rate = ConstantModel("propensity", output="prob_response", value=0.25, defaults={"age": 40.0})
+    models = {
+        "clv": served("clv", SpendEcho()),
+        "propensity": served("propensity", rate, warnings=("baseline",)),
+        "recommender": served(
+            "recommender", PopularityRecommender(np.array([5, 6, 8]), np.array([9, 3, 1]), {"catalogue_size": 3})
+        ),
+        "pricing": served("pricing", PriceModel("elastic", defaults={"avg_price": 10.0}, params={}, arrays=panel)),
+    }
+    return State(models, features, CampaignTable.read(campaigns))
+
+
+@pytest.fixture
+def core(tmp_path, state):
+    """The predictor with its holder and metrics, spooling into the test's folder."""
+    holder = StateHolder()
+    holder.swap(state)
+    metrics = Metrics(holder)
+    return Predictor(holder, PredictionLog(tmp_path / "spool"), metrics), holder, metrics
+
+
+@pytest.fixture
+def channel(core):
+    """A channel to a real server."""
+    predictor, holder, metrics = core
+    server = grpc.server(ThreadPoolExecutor(4), interceptors=[CallInterceptor(metrics)])
+    add_services(server, predictor, holder)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as opened:
+        yield opened
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def rest(core):
+    """Sends one request to the REST application: `rest("POST", path, content=…)`."""
+    transport = httpx.ASGITransport(make_app(*core), raise_app_exceptions=False)
+
+    def send(method, path, **values):
+        async def once():
+            async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+                return await client.request(method, path, **values)
+
+        return asyncio.run(once())
+
+    return send
+
+
+def logged(tmp_path):
+    """All records in the spool."""
+    return [
+        orjson.loads(line) for path in sorted(tmp_path.glob("spool/*/*")) for line in path.read_bytes().splitlines()
+    ]
+
+
+def refused(call, request):
+    """The canonical code, the reason and the violated fields of a refusal."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(request)
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    for detail in rpc_status.from_call(caught.value).details:
+        detail.Unpack(info)
+        detail.Unpack(bad)
+    return caught.value.code().name, info.reason, [violation.field for violation in bad.field_violations]
+
+
+def test_a_value_comes_from_request_then_lake_then_default(channel, tmp_path):
+    """And the answer and its log record say which."""
+    clv = clv_pb2_grpc.ClvServiceStub(channel)
+    by_lake = clv.PredictClv(clv_pb2.PredictClvRequest(customer_id="1"))
+    zero = clv_pb2.ClvFeatures(monetary=0)
+    by_request = clv.PredictClv(clv_pb2.PredictClvRequest(customer_id="1", features=zero))
+    by_default = clv.PredictClv(clv_pb2.PredictClvRequest(customer_id="2"))
+    assert [answer.clv_180d for answer in (by_lake, by_request, by_default)] == [1.0, 0.0, 7.0]
+    assert by_request.metadata.request_features == ["monetary"]
+    assert "monetary" in by_default.metadata.default_features
+    assert [warning.code for warning in by_default.metadata.warnings] == ["defaults_used"]
+    assert (by_lake.metadata.data.version, by_lake.metadata.data.as_of.ToDatetime()) == (4, AS_OF)
+    records = logged(tmp_path)
+    assert [record["ids"] for record in records] == [
+        [answer.metadata.prediction_id] for answer in (by_lake, by_request, by_default)
+    ]
+    assert [record["columns"]["monetary"] for record in records] == [[1.0], [0.0], [7.0]]
+
+
+def test_the_other_services_answer_by_id(channel):
+    """The campaign is chosen, the recommender starts cold, the price moves down where demand is elastic."""
+    propensity = propensity_pb2_grpc.PropensityServiceStub(channel)
+    score = propensity.ScorePropensity(propensity_pb2.ScorePropensityRequest(customer_id="1"))
+    assert (score.prob_response, score.campaign_id) == (0.25, "9")
+    assert {"baseline", "campaign_ended"} <= {warning.code for warning in score.metadata.warnings}
+    recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
+    cold = recommender.Recommend(recommender_pb2.RecommendRequest(customer_id="stranger", k=2))
+    assert [item.product_id for item in cold.items] == ["5", "6"]
+    assert [warning.code for warning in cold.metadata.warnings] == ["cold_start"]
+    pricing = pricing_pb2_grpc.PricingServiceStub(channel)
+    request = pricing_pb2.SuggestPriceRequest(product_id="5", min_price=9.5, view=common_pb2.VIEW_FULL)
+    price = pricing.SuggestPrice(request)
+    assert price.price_suggested >= 9.5
+    assert price.explanation.elasticity == -3.0
+
+
+@pytest.mark.parametrize(
+    ("features", "field"),
+    [
+        ({"tx_count": -1}, "features.tx_count"),
+        ({"monetary": float("nan")}, "features.monetary"),
+        ({"monetary": float("inf")}, "features.monetary"),
+        ({"avg_discount": 1.5}, "features.avg_discount"),
+    ],
+)
+def test_a_feature_out_of_its_range_is_named(channel, features, field):
+    """With all others that are wrong."""
+    request = clv_pb2.PredictClvRequest(customer_id="", features=clv_pb2.ClvFeatures(**features))
+    call = clv_pb2_grpc.ClvServiceStub(channel).PredictClv
+    assert refused(call, request) == ("INVALID_ARGUMENT", "INVALID_FIELD", ["customer_id", field])
+
+
+@pytest.mark.parametrize("k", [-1, 0, 1001])
+def test_k_has_bounds(channel, k):
+    """1 to 1,000."""
+    call = recommender_pb2_grpc.RecommenderServiceStub(channel).Recommend
+    assert refused(call, recommender_pb2.RecommendRequest(customer_id="1", k=k))[2] == ["k"]
+
+
+def test_price_bounds_are_checked_before_the_product_is_looked_up(channel):
+    """An unknown product with crossed bounds is an invalid argument."""
+    call = pricing_pb2_grpc.PricingServiceStub(channel).SuggestPrice
+    request = pricing_pb2.SuggestPriceRequest(product_id="404", min_price=2, max_price=1)
+    assert refused(call, request)[::2] == ("INVALID_ARGUMENT", ["min_price"])
+
+
+def test_an_unknown_customer_needs_all_features(channel):
+    """NOT_FOUND names what is missing; with all of them there is an answer."""
+    call = clv_pb2_grpc.ClvServiceStub(channel).PredictClv
+    assert refused(call, clv_pb2.PredictClvRequest(customer_id="404"))[:2] == ("NOT_FOUND", "UNKNOWN_CUSTOMER")
+    every = clv_pb2.ClvFeatures(**{field.name: 1 for field in clv_pb2.ClvFeatures.DESCRIPTOR.fields})
+    assert call(clv_pb2.PredictClvRequest(customer_id="404", features=every)).clv_180d == 1.0
+
+
+def test_a_service_without_a_champion_says_so(channel):
+    """FAILED_PRECONDITION, with what to run; an unknown model is not found."""
+    call = channel.unary_unary(
+        "/shopsphere.v1.SegmentationService/AssignSegment",
+        request_serializer=segmentation_pb2.AssignSegmentRequest.SerializeToString,
+        response_deserializer=segmentation_pb2.AssignSegmentResponse.FromString,
+    )
+    request = segmentation_pb2.AssignSegmentRequest(customer_id="1")
+    assert refused(call, request)[:2] == ("FAILED_PRECONDITION", "NO_CHAMPION")
+    models = models_pb2_grpc.ModelsServiceStub(channel)
+    assert refused(models.GetModel, models_pb2.GetModelRequest(name="x"))[0] == "NOT_FOUND"
+    assert {model.version.name for model in models.ListModels(models_pb2.ListModelsRequest()).models} == {
+        "clv",
+        "propensity",
+        "recommender",
+        "pricing",
+    }
+
+
+def test_old_features_can_be_refused(channel):
+    """Who asks for fresh features gets no stale answer."""
+    request = clv_pb2.PredictClvRequest(customer_id="1")
+    request.max_feature_age.FromSeconds(60)
+    assert refused(clv_pb2_grpc.ClvServiceStub(channel).PredictClv, request)[1] == "FEATURES_TOO_OLD"
+
+
+def test_a_fault_of_ours_tells_nothing(channel):
+    """INTERNAL with an id that finds the traceback in the log, and no exception text."""
+    call = clv_pb2_grpc.ClvServiceStub(channel).PredictClv
+    with pytest.raises(grpc.RpcError) as caught:
+        call(clv_pb2.PredictClvRequest(customer_id="1", features=clv_pb2.ClvFeatures(monetary=666)))
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in caught.value.details()
+
+
+def test_a_spool_that_refuses_withholds_the_answer(channel, tmp_path):
+    """UNAVAILABLE: what cannot be logged is not answered."""
+    (tmp_path / "spool").write_text("a file where the folder should be")
+    call = clv_pb2_grpc.ClvServiceStub(channel).PredictClv
+    assert refused(call, clv_pb2.PredictClvRequest(customer_id="1"))[:2] == ("UNAVAILABLE", "LOG_UNAVAILABLE")
+
+
+def test_a_batch_has_a_shape(channel, tmp_path):
+    """In order, errors per item, ids or rows, at most 1,000, columns as long as the ids; one record for all."""
+    call = clv_pb2_grpc.ClvServiceStub(channel).BatchPredictClv
+    columns = clv_pb2.ClvFeatureColumns(monetary=[3, 4, 5])
+    answer = call(clv_pb2.BatchPredictClvRequest(customer_ids=["2", "404", "1"], columns=columns))
+    assert [result.clv_180d for result in answer.results] == [3.0, 0.0, 5.0]
+    assert answer.results[1].error.reason == "UNKNOWN_CUSTOMER"
+    batch = answer.metadata.batch_id
+    assert [record["ids"] for record in logged(tmp_path)] == [[f"{batch}-0", f"{batch}-2"]]
+    wrong = [
+        clv_pb2.BatchPredictClvRequest(customer_ids=["1"] * 1001),
+        clv_pb2.BatchPredictClvRequest(),
+        clv_pb2.BatchPredictClvRequest(customer_ids=["1"], columns=columns),
+        clv_pb2.BatchPredictClvRequest(customer_ids=["1"], requests=[clv_pb2.PredictClvRequest(customer_id="1")]),
+    ]
+    assert {refused(call, request)[0] for request in wrong} == {"INVALID_ARGUMENT"}
+
+
+JSON = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | strategies.text(),
+    lambda inner: (
+        strategies.lists(inner, max_size=3)
+        | strategies.dictionaries(strategies.sampled_from(["customer_id", "features", "monetary", "k", "x"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(body=JSON)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_json_makes_the_server_fail(rest, body):
+    """Whatever the body, the answer is 200 or the client's fault."""
+    answer = rest("POST", "/score/clv", content=json.dumps(body))
+    assert answer.status_code in (200, 400, 404)
+    assert answer.json()["ok"] == (answer.status_code == 200)
+
+
+def test_rest_is_not_ready_without_all_champions(rest):
+    """503, and which service lacks one."""
+    answer = rest("GET", "/ready")
+    assert answer.status_code == 503
+    assert not answer.json()["services"]["segmentation"]
+
+
+@pytest.mark.parametrize(
+    "use_case", [use_case for use_case in USE_CASES if use_case.features], ids=lambda one: one.name
+)
+def test_request_fields_are_the_overridable_features(use_case):
+    """The wire's feature message has exactly the use case's overridable features, in its order."""
+    modules = {"clv": clv_pb2, "propensity": propensity_pb2, "segmentation": segmentation_pb2, "pricing": pricing_pb2}
+    message = getattr(modules[use_case.name], f"{use_case.name.capitalize()}Features")
+    overridable = [feature.name for feature in use_case.features if feature.override]
+    assert [field.name for field in message.DESCRIPTOR.fields] == overridable
