@@ -64,6 +64,11 @@ def no_champion(use_case: str) -> CallError:
     )
 
 
+def starting() -> CallError:
+    """The first state is not loaded yet."""
+    return CallError("UNAVAILABLE", "STARTING", "the server is starting: try again in a second", retry_seconds=1)
+
+
 def internal(error_id: str) -> CallError:
     """A fault of ours; the id finds the traceback in the server's log."""
     return CallError("INTERNAL", "INTERNAL", f"internal error {error_id}: look for this id in the server's log")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from grpc_server import checks
-from grpc_server.errors import CallError, no_champion, not_found
+from grpc_server.errors import CallError, no_champion, not_found, starting
 from grpc_server.metrics import Metrics
 from grpc_server.online_features import FeatureSnapshot
 from grpc_server.prediction_log import PredictionLog, SpoolError
@@ -91,7 +91,7 @@ class Predictor:
         if served is None:
             if errors[0] is not None and len(errors) == 1:
                 raise errors[0]
-            raise no_champion(use_case.name)
+            raise no_champion(use_case.name) if self._holder.loaded else starting()
         snapshot = state.features.get(use_case.feature_table)
         self._check_age(call, snapshot)
         work = _Work(use_case=use_case, served=served, snapshot=snapshot, state=state, call=call, errors=errors)

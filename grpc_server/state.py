@@ -35,10 +35,14 @@ class State:
 
 
 class StateHolder:
-    """The pointer to the current state; old states live on until their last call ends."""
+    """The pointer to the current state; old states live on until their last call ends.
+
+    `loaded` is False until the first state is there: the server is starting.
+    """
 
     def __init__(self) -> None:
         self.current = State()
+        self.loaded = False
         self._callbacks: list[Callable[[State], None]] = []
 
     def on_swap(self, callback: Callable[[State], None]) -> None:
@@ -49,5 +53,6 @@ class StateHolder:
     def swap(self, state: State) -> None:
         """Let all calls from now on see `state`."""
         self.current = state
+        self.loaded = True
         for callback in self._callbacks:
             callback(state)

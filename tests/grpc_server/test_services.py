@@ -28,11 +28,12 @@ from shopsphere.v1 import (
     segmentation_pb2,
 )
 
+from grpc_server.errors import CallError
 from grpc_server.interceptors import CallInterceptor
 from grpc_server.metrics import Metrics
 from grpc_server.online_features import CampaignTable, FeatureSnapshot, write_snapshot
 from grpc_server.prediction_log import PredictionLog
-from grpc_server.predictor import Predictor
+from grpc_server.predictor import Call, Predictor
 from grpc_server.rest import make_app
 from grpc_server.services import add_services
 from grpc_server.state import ServedModel, State, StateHolder
@@ -258,6 +259,15 @@ def test_a_service_without_a_champion_says_so(channel):
         "recommender",
         "pricing",
     }
+
+
+def test_a_server_that_starts_asks_for_patience(tmp_path):
+    """UNAVAILABLE and not "no champion" before the first state is loaded."""
+    holder = StateHolder()
+    predictor = Predictor(holder, PredictionLog(tmp_path), Metrics(holder))
+    with pytest.raises(CallError, match="starting") as caught:
+        predictor.predict(Call(use_case="clv", entity_ids=["1"]))
+    assert (caught.value.code, caught.value.retry_seconds) == ("UNAVAILABLE", 1)
 
 
 def test_old_features_can_be_refused(channel):
