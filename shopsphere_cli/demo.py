@@ -66,7 +66,10 @@ def demo(settings: ServerSettings, source: str) -> None:
     with steps.step("Monitor what was answered"):
         rows = _monitor(settings)
     with steps.step("Models"):
-        console.print(_models_table(settings))
+        champions = _champions(settings)
+        console.print(_models_table(champions))
+        for use_case in [row["use case"] for row in champions if row["kind"] == "baseline"]:
+            steps.say(f"No model beat the simple baseline of {use_case}, which answers, with the warning `baseline`.")
     console.print(_gauges_table(rows))
     _how_to_go_on(console, settings, lake, steps)
 
@@ -182,16 +185,20 @@ def _monitoring(settings: ServerSettings) -> MonitoringSettings:
     return MonitoringSettings(**{name: getattr(settings, name) for name in TrainingSettings.model_fields})
 
 
-def _models_table(settings: ServerSettings) -> Table:
+def _champions(settings: ServerSettings) -> list[dict[str, str]]:
     from training.model_list import HEADER, model_rows
 
+    rows = [dict(zip(HEADER, row, strict=True)) for row in model_rows(settings)]
+    return [row for row in rows if "champion" in row["alias"]]
+
+
+def _models_table(champions: list[dict[str, str]]) -> Table:
     table = Table(title="The champions and the simple baselines on the time holdout", title_justify="left")
-    shown = [HEADER.index(name) for name in ("use case", "version", "kind", "metric", "model", "baseline")]
-    for index in shown:
-        table.add_column(HEADER[index])
-    for row in model_rows(settings):
-        if "champion" in row[HEADER.index("alias")]:
-            table.add_row(*(row[index] for index in shown))
+    shown = ("use case", "version", "kind", "metric", "model", "baseline")
+    for name in shown:
+        table.add_column(name)
+    for row in champions:
+        table.add_row(*(row[name] for name in shown))
     return table
 
 
