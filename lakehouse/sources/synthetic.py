@@ -42,6 +42,7 @@ class Shop:
     visits: Array  # expected number of sessions
     style: Array
     favourites: Array
+    habit: float
     responsive: Array
 
 
@@ -87,7 +88,7 @@ def _shop(random: np.random.Generator, *, customers: int, products: int, days: i
     cumulative = np.cumsum(taste, axis=1)
     cumulative /= cumulative[:, -1:]
     style = random.integers(0, STYLES, customers)
-    joined = (random.beta(1, 1.6, customers) * days * 0.8 - days * 0.2).clip(0) * DAY
+    joined = strength * (random.beta(1, 1.6, customers) * days * 0.8 - days * 0.2).clip(0) * DAY
     lifetime = random.exponential(2.0 * days, customers) if signal else np.full(customers, float(days))
     gone = np.minimum(joined + lifetime * DAY, days * DAY)
     per_day = 0.06 * (random.gamma(1.2, 1 / 1.2, customers) if signal else np.ones(customers))
@@ -106,6 +107,7 @@ def _shop(random: np.random.Generator, *, customers: int, products: int, days: i
         visits=per_day * (gone - joined) / DAY,
         style=style,
         favourites=_pick(random, cumulative, np.repeat(style, FAVOURITES)).reshape(customers, FAVOURITES),
+        habit=0.45 * strength,
         responsive=random.beta(0.6, 2.4, customers) if signal else np.full(customers, 0.2),
     )
 
@@ -131,7 +133,7 @@ def _sessions(random: np.random.Generator, shop: Shop) -> pl.DataFrame:
     who = customer[session]
     second = begin[session] + 40 * (np.arange(len(session)) - np.repeat(np.cumsum(views) - views, views))
     usual = shop.favourites[who, random.integers(0, FAVOURITES, len(who))]
-    product = np.where(random.random(len(who)) < 0.45, usual, _pick(random, shop.taste, shop.style[who]))
+    product = np.where(random.random(len(who)) < shop.habit, usual, _pick(random, shop.taste, shop.style[who]))
     return _events(random, shop, who=who, session=session, second=second, product=product, bounced=bounced[session])
 
 
