@@ -93,7 +93,9 @@ def _train(settings: TrainingSettings, steps: Steps) -> None:
     logger.propagate = False
     logger.setLevel(logging.INFO)
     try:
-        train_all(promote=True, settings=settings)
+        report = train_all(promote=True, settings=settings)
+        for trained in report.trained.values():
+            steps.say("; ".join(trained.lines()))
     except ShopSphereError as error:  # what could be trained is; the models without a champion say so when asked
         steps.say(str(error))
 
