@@ -18,6 +18,8 @@ EXPOSURES = "gold.campaign_exposures"
 FEATURES = "gold.customer_features"
 TEST_SHARE = 0.3
 ENOUGH_ROWS = 50
+AUC_WITHIN = 0.52
+"""Below it a model tells campaigns apart, by their length say, and not customers."""
 
 
 class PropensityDataError(ShopSphereError):
@@ -95,12 +97,14 @@ def references(data: Dataset) -> dict[str, Metrics]:
 
 
 def gate(candidate: Metrics, champion: Metrics) -> Decision:
-    """Ranks better by more than noise, and its probabilities cost no more than the champion's."""
+    """Ranks better by more than noise, within campaigns too, and its probabilities cost no more than the champion's."""
     reasons = []
     if not candidate.get("gain_low", candidate["auc"] - champion["auc"]) > 0:
         reasons.append(
             f"AUC {candidate['auc']:.3f} is not above the champion's {champion['auc']:.3f} by more than noise"
         )
+    if candidate["auc_within"] < AUC_WITHIN:
+        reasons.append(f"within a campaign its AUC is {candidate['auc_within']:.3f}: it cannot tell customers apart")
     if candidate["log_loss"] > champion["log_loss"]:
         reasons.append(f"log loss {candidate['log_loss']:.4f} is above the champion's {champion['log_loss']:.4f}")
     passed = f"AUC {candidate['auc']:.3f} is above the champion's {champion['auc']:.3f} by more than noise"
