@@ -1,20 +1,27 @@
-"""Build: silver from bronze and gold from silver; what did not change is left alone, and old as_ofs are kept."""
+"""Build: silver from bronze and gold from silver; only what changed is computed, bucket by bucket of customers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import polars as pl
 
-from lakehouse.contracts import TABLES
 from lakehouse.errors import ConfigurationError
 from lakehouse.gold import campaign_exposures, customer_features, interactions, product_features
-from lakehouse.gold.history import History, data_span, read_history
-from lakehouse.silver import SilverReport, build_silver
+from lakehouse.gold.changes import changes, state
+from lakehouse.gold.history import SOURCES, Silver, data_span, read_history
+from lakehouse.silver.build import SilverReport, build_silver
+from lakehouse.silver.sidecars import BUCKETS
+from lakehouse.staging import StagedFile, partition_text
 from lakehouse.storage import Lake
 
-SILVER = "silver"
-"""Application id under which a gold table's commit records the silver that it was built from."""
+Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+CLOCK = "clock"
+"""Application id under which a gold table's commit records the data's clock, in seconds since 1970."""
+EXPOSURES = campaign_exposures.TABLE
+BY_CUSTOMER = (customer_features.TABLE, interactions.TABLE)
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,20 @@ class BuildReport:
     clock: datetime
 
 
+@dataclass(frozen=True)
+class Bucket:
+    """One task of a gold build: a bucket, the as_ofs that each table needs of it, and whether exposures are stale."""
+
+    number: int
+    as_ofs: dict[str, list[datetime]]
+    exposures: bool
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not any(self.as_ofs.values()) and not self.exposures
+
+
 def data_clock(lake: Lake) -> datetime:
     """The midnight after the newest valid transaction: the default as_of of everything.
 
@@ -35,87 +56,183 @@ def data_clock(lake: Lake) -> datetime:
     return data_span(lake)[1]
 
 
-def build(lake: Lake, *, as_of: Sequence[datetime] = (), progress: Callable[[str], None] | None = None) -> BuildReport:
-    """Build silver, then gold for its usual as_ofs and the given ones.
+def build(
+    lake: Lake,
+    *,
+    as_of: Sequence[datetime] = (),
+    run: Run = map,
+    progress: Callable[[str], None] | None = None,
+) -> BuildReport:
+    """Build silver, then gold for its usual as_ofs and the given ones, which later builds keep.
+
+    `run` maps a function over independent tasks, like `map`; each task writes files, and this process commits them.
 
     Raises:
         MissingTableError: nothing was ingested yet.
         ConfigurationError: an as_of lies outside the data.
     """
-    silver = build_silver(lake, progress=progress)
-    run = _Run(lake, as_of, progress or (lambda sentence: None))
-    run.keep(
-        customer_features.TABLE,
-        lambda: customer_features.as_ofs(run.history),
-        lambda moments: customer_features.customer_features(run.history, moments),
-    )
-    run.whole(campaign_exposures.TABLE, lambda: campaign_exposures.campaign_exposures(run.history))
-    run.keep(
-        product_features.TABLE,
-        lambda: product_features.as_ofs(run.clock),
-        lambda moments: product_features.product_features(lake, moments),
-    )
-    run.keep(
-        interactions.TABLE,
-        lambda: product_features.as_ofs(run.clock),
-        lambda moments: interactions.interactions(lake, moments),
-    )
-    return BuildReport(silver, run.rows, run.clock)
+    silver = build_silver(lake, run=run, progress=progress)
+    gold = _Gold(lake, as_of, (), progress or (lambda sentence: None))
+    gold.build(run)
+    return BuildReport(silver, gold.rows, gold.silver.clock)
 
 
-class _Run:
-    """One build of gold: knows which tables are stale, and condenses silver once, when the first table needs it."""
+def label_features(lake: Lake, *, run: Run = map) -> None:
+    """Build the customer features as of the moments that labels need, `customer_features.label_as_ofs`, if they lack.
 
-    def __init__(self, lake: Lake, extra: Sequence[datetime], say: Callable[[str], None]) -> None:
-        self._lake = lake
-        self._say = say
-        self._state = sum(lake.version(f"silver.{table}") for table in TABLES)
-        self._history: History | None = None
-        self.first, self.clock = data_span(lake)
-        self.rows: dict[str, int] = {}
-        for moment in extra:
-            if not self.first < moment <= self.clock:
-                raise ConfigurationError(
-                    f"no features as of {moment}: the data begins {self.first} and ends before {self.clock}"
-                )
-        self._extra = list(extra)
+    They follow the data's clock, so that a build need not make them until somebody trains.
 
-    @property
-    def history(self) -> History:
-        """Silver, condensed."""
-        if self._history is None:
-            self._history = read_history(self._lake)
-        return self._history
+    Raises:
+        MissingTableError: the lake was never built.
+    """
+    moments = customer_features.label_as_ofs(*data_span(lake))
+    if not set(moments) <= _as_ofs(lake, customer_features.TABLE):
+        _Gold(lake, (), moments, lambda sentence: None).build(run)
 
-    def keep(
-        self, table: str, usual: Callable[[], list[datetime]], rows: Callable[[list[datetime]], pl.DataFrame]
+
+def build_bucket(silver: Silver, bucket: Bucket) -> dict[str, tuple[pl.Schema, list[StagedFile]]]:
+    """Stage one bucket's rows of each table that needs them."""
+    frames: dict[str, pl.DataFrame] = {}
+    moments = bucket.as_ofs.get(customer_features.TABLE)
+    if moments or bucket.exposures:
+        history = read_history(silver, bucket.number)
+        if moments:
+            frames[customer_features.TABLE] = customer_features.customer_features(history, moments)
+        if bucket.exposures:
+            frames[EXPOSURES] = campaign_exposures.campaign_exposures(history)
+    if moments := bucket.as_ofs.get(interactions.TABLE):
+        frames[interactions.TABLE] = interactions.interactions(silver, bucket.number, moments)
+    return {table: _stage(silver.lake, table, frame, bucket.number) for table, frame in frames.items()}
+
+
+def _stage(lake: Lake, table: str, frame: pl.DataFrame, bucket: int) -> tuple[pl.Schema, list[StagedFile]]:
+    by = [] if table == EXPOSURES else ["as_of"]
+    schema = pl.Schema({**frame.schema, "bucket": pl.Int32()})
+    if frame.is_empty():
+        return schema, []
+    return schema, lake.stage(table, partition_by=by, partition={"bucket": bucket}).write(frame.lazy())
+
+
+class _Gold:
+    """One build of gold: knows what is stale, has it computed, and commits each table once."""
+
+    def __init__(
+        self, lake: Lake, extra: Sequence[datetime], labels: Sequence[datetime], say: Callable[[str], None]
     ) -> None:
-        """Add the as_ofs that a table lacks; where silver has changed, make all of its as_ofs again."""
-        there = self._as_ofs(table)
-        stale = self._stale(table)
-        if not stale and set(self._extra) <= there:
-            return
-        wanted = there | set(usual()) | set(self._extra)
+        first, clock = data_span(lake)
+        for moment in (*extra, *labels):
+            if not first < moment <= clock:
+                raise ConfigurationError(f"no features as of {moment}: the data begins {first} and ends before {clock}")
+        self._lake, self._say, self._extra, self._labels = lake, say, set(extra), set(labels)
+        self._state = state(lake)
+        versions = {table: lake.version(table) for table in SOURCES}
+        self.silver = Silver(lake, versions, self._state[BUCKETS], first, clock)
+        self.rows: dict[str, int] = {}
+        self._changes = {
+            table: changes(lake, table, self._state) for table in (*BY_CUSTOMER, EXPOSURES, product_features.TABLE)
+        }
+
+    def build(self, run: Run) -> None:
+        """Bring all tables up to date."""
+        first, clock = self.silver.first, self.silver.clock
+        usual = {
+            customer_features.TABLE: customer_features.as_ofs(first, clock),
+            interactions.TABLE: interactions.as_ofs(clock),
+            product_features.TABLE: product_features.as_ofs(clock),
+        }
+        wanted = {table: self._wanted(table, moments) for table, moments in usual.items()}
+        present = {table: _as_ofs(self._lake, table) for table in usual}
+        tasks = [task for task in self._tasks(wanted, present) if not task.idle]
+        made: dict[str, list[StagedFile]] = {}
+        schemas: dict[str, pl.Schema] = {}
+        for part in run(partial(build_bucket, self.silver), tasks):
+            for table, (schema, files) in part.items():
+                schemas[table] = schema
+                made.setdefault(table, []).extend(files)
+        for table in BY_CUSTOMER:
+            self._commit(
+                table, schemas.get(table), made.get(table, []), _stale_files(self._lake, table, wanted[table], tasks)
+            )
+        if any(task.exposures for task in tasks):
+            self._commit(EXPOSURES, schemas[EXPOSURES], made.get(EXPOSURES, []), self._lake.files(EXPOSURES))
+        self._products(wanted[product_features.TABLE], present[product_features.TABLE])
+
+    def _tasks(self, wanted: dict[str, set[datetime]], present: dict[str, set[datetime]]) -> Iterable[Bucket]:
+        exposed = self._exposures_stale()
+        for number in range(self._state[BUCKETS]):
+            as_ofs = {}
+            for table in BY_CUSTOMER:
+                since = self._changes[table].since.get(number, datetime.max)
+                as_ofs[table] = sorted(m for m in wanted[table] if m not in present[table] or m > since)
+            yield Bucket(number, as_ofs, exposed)
+
+    def _exposures_stale(self) -> bool:
+        """Whether any changed; the clock decides which outcomes are known."""
+        return bool(self._changes[EXPOSURES].since) or self._clock(EXPOSURES) != self.silver.clock
+
+    def _products(self, wanted: set[datetime], present: set[datetime]) -> None:
+        table, changed = product_features.TABLE, self._changes[product_features.TABLE]
+        since = datetime.min if changed.products else changed.earliest or datetime.max
+        stale = sorted(moment for moment in wanted if moment not in present or moment > since)
+        files: list[StagedFile] = []
+        schema = None
         if stale:
-            self._commit(table, rows(sorted(wanted)), self._lake.overwrite)
-        else:
-            self._commit(table, rows(sorted(wanted - there)), self._lake.append)
+            frame = product_features.product_features(self.silver, stale)
+            schema = frame.schema
+            files = self._lake.stage(table, partition_by=["as_of"]).write(frame.lazy())
+        texts = {partition_text(moment) for moment in stale}
+        kept = {partition_text(moment) for moment in wanted}
+        gone = [f for f in self._lake.files(table) if f.partition["as_of"] in texts or f.partition["as_of"] not in kept]
+        self._commit(table, schema, files, gone)
 
-    def whole(self, table: str, rows: Callable[[], pl.DataFrame]) -> None:
-        """Make a table again where silver has changed."""
-        if self._stale(table):
-            self._commit(table, rows(), self._lake.overwrite)
+    def _wanted(self, table: str, usual: Sequence[datetime]) -> set[datetime]:
+        """The usual as_ofs, those asked for now and before, and those of labels until the data's clock moves."""
+        present = _as_ofs(self._lake, table)
+        asked = {moment for moment in present if self._lake.transaction(table, _asked(moment)) is not None}
+        wanted = set(usual) | self._extra | asked
+        if table == customer_features.TABLE:
+            wanted |= self._labels
+            if self._clock(table) == self.silver.clock:
+                wanted |= present & set(customer_features.label_as_ofs(self.silver.first, self.silver.clock))
+        return wanted
 
-    def _stale(self, table: str) -> bool:
-        return self._lake.transaction(table, SILVER) != self._state
+    def _clock(self, table: str) -> datetime | None:
+        seconds = self._lake.transaction(table, CLOCK)
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
 
-    def _as_ofs(self, table: str) -> set[datetime]:
-        if not self._lake.exists(table):
-            return set()
-        return set(self._lake.scan(table).select(pl.col("as_of").unique()).collect()["as_of"])
+    def _commit(self, table: str, schema: pl.Schema | None, add: list[StagedFile], remove: list[StagedFile]) -> None:
+        """One commit; none where nothing differs from what is there."""
+        clock = int(self.silver.clock.replace(tzinfo=UTC).timestamp())
+        app = self._state | {CLOCK: clock} | {_asked(moment): 1 for moment in self._extra}
+        recorded = {name: self._lake.transaction(table, name) for name in app}
+        if not add and not remove and recorded == app:
+            return
+        if schema is None:
+            schema = self._lake.scan(table).collect_schema()
+        by = {EXPOSURES: ["bucket"], product_features.TABLE: ["as_of"]}.get(table, ["bucket", "as_of"])
+        anew = self._lake.exists(table) and len(remove) == len(self._lake.files(table))
+        self._lake.commit(table, schema, add=add, remove=None if anew else remove, partition_by=by, app=app)
+        if add or remove:
+            self.rows[table] = sum(file.rows for file in add)
+            self._say(f"{table}: {self.rows[table]:,} rows in {len(add)} files")
 
-    def _commit(self, table: str, frame: pl.DataFrame, write: Callable[..., None]) -> None:
-        write(table, frame, app=(SILVER, self._state))
-        self.rows[table] = frame.height
-        moments = "" if table == campaign_exposures.TABLE else f", {frame['as_of'].n_unique()} as_ofs"
-        self._say(f"{table}: {frame.height:,} rows{moments}")
+
+def _stale_files(lake: Lake, table: str, wanted: set[datetime], tasks: list[Bucket]) -> list[StagedFile]:
+    """The files that a build replaces, and those whose as_of is not wanted any more."""
+    kept = {partition_text(moment) for moment in wanted}
+    made = {(str(task.number), partition_text(moment)) for task in tasks for moment in task.as_ofs[table]}
+    gone = []
+    for file in lake.files(table):
+        place = (file.partition["bucket"], file.partition["as_of"])
+        if place in made or place[1] not in kept:
+            gone.append(file)
+    return gone
+
+
+def _asked(moment: datetime) -> str:
+    """Application id under which a commit records that somebody asked for an as_of."""
+    return f"as_of/{moment}"
+
+
+def _as_ofs(lake: Lake, table: str) -> set[datetime]:
+    return {datetime.fromisoformat(file.partition["as_of"]) for file in lake.files(table) if "as_of" in file.partition}

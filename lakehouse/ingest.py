@@ -1,5 +1,6 @@
-"""Ingest: five raw files into the bronze tables, as text, each file's content exactly once."""
+"""Ingest: raw files into the bronze tables, as text, each file's content exactly once."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,13 +8,18 @@ from pathlib import Path
 
 import polars as pl
 
+from lakehouse.contracts import TABLES
 from lakehouse.errors import SourceError
-from lakehouse.sources.csv import CsvFile, CsvSource
+from lakehouse.sources.csv import EXCEL_ROWS, CsvFile, CsvSource, Dialect
 from lakehouse.storage import Lake
 
 Progress = Callable[[str], None]
 SOURCES = "bronze.sources"
 GENERATED = ("complete_journey", "synthetic")
+FILE = "file_digest"
+"""The partition of bronze: one for each file's content."""
+LINEAGE = ("source_file", "source_line", "loaded_at")
+"""Names a row's origin in bronze, silver and quarantine alike; `loaded_at` is one moment for all files of a run."""
 
 
 @dataclass(frozen=True)
@@ -29,35 +35,48 @@ class IngestReport:
         return any(self.rows.values())
 
 
-def ingest(lake: Lake, source: str | None = None, *, progress: Progress | None = None) -> IngestReport:
-    """Load a source's five files into bronze: "complete_journey", "synthetic", a folder, or an s3:// address.
+def ingest(
+    lake: Lake, source: str | None = None, *, dialect: Dialect = "standard", progress: Progress | None = None
+) -> IngestReport:
+    """Load a source's files into bronze: "complete_journey", "synthetic", a folder, or an s3:// address.
 
     Without a source, the last one is offered again. All files are checked before the first is committed; a file whose
-    content was committed before is left out.
+    content was committed before is left out. With the dialect "excel", dates may be `DD-MM-YYYY HH:MM` and the text
+    `Null` stands for nothing.
 
     Raises:
         SourceError: there was no source yet, or a file is missing, unreadable or not of the contract's shape.
     """
     say = progress or (lambda sentence: None)
-    source = source or last_source(lake)
-    reader = CsvSource(lake.settings, _folder(lake, source, say))
-    files = reader.files()
-    rows = {file.table: _commit(lake, reader, file) for file in files}
-    for table, count in rows.items():
-        say(f"bronze.{table}: " + (f"{count:,} rows" if count else "this content is there already"))
-    lake.append(SOURCES, pl.DataFrame({"source": [_kept_name(source)], "offered_at": [_now()]}))
+    if source is None:
+        source, dialect = last_source(lake)
+    known = frozenset(table for table in TABLES if lake.exists(f"bronze.{table}"))
+    rows: dict[str, int] = {}
+    loaded_at = datetime.now(UTC).replace(tzinfo=None)
+    with tempfile.TemporaryDirectory(prefix="shopsphere-ingest-") as scratch:
+        reader = CsvSource(lake.settings, _folder(lake, source, say), scratch=Path(scratch), dialect=dialect)
+        for file in reader.files(known=known):
+            count = _commit(lake, reader, file, loaded_at)
+            rows[file.table] = rows.get(file.table, 0) + (count or 0)
+            said = "this content is there already" if count is None else f"{count:,} rows"
+            say(f"bronze.{file.table}: {said} ({file.name})")
+            if count == EXCEL_ROWS:
+                say(f"{file.name} has {EXCEL_ROWS:,} rows, where Excel cuts a file off: check that it is whole")
+    offered = {"source": [_kept_name(source)], "offered_at": [loaded_at], "dialect": [dialect]}
+    lake.append(SOURCES, pl.DataFrame(offered))
     return IngestReport(source, rows)
 
 
-def last_source(lake: Lake) -> str:
-    """The source that was ingested last.
+def last_source(lake: Lake) -> tuple[str, Dialect]:
+    """The source that was ingested last, and its dialect.
 
     Raises:
         SourceError: nothing was ingested yet.
     """
     if not lake.exists(SOURCES):
         raise SourceError(f"nothing was ingested yet: name a source, {', '.join(GENERATED)} or a folder of five CSVs")
-    return str(lake.scan(SOURCES).sort("offered_at").last().collect().item(0, "source"))
+    last = lake.scan(SOURCES).sort("offered_at").last().collect().row(0, named=True)
+    return str(last["source"]), last.get("dialect") or "standard"
 
 
 def _folder(lake: Lake, source: str, say: Progress) -> str:
@@ -78,20 +97,37 @@ def _folder(lake: Lake, source: str, say: Progress) -> str:
     return str(folder)
 
 
-def _commit(lake: Lake, reader: CsvSource, file: CsvFile) -> int:
+def _commit(lake: Lake, reader: CsvSource, file: CsvFile, loaded_at: datetime) -> int | None:
+    """Write the file's rows, in pieces, and make them part of the table in one commit; None where they were before."""
     table, transaction = f"bronze.{file.table}", f"ingest/{file.digest}"
     if lake.transaction(table, transaction) is not None:
-        return 0
-    rows = reader.read(file).with_columns(loaded_at=pl.lit(_now()))
-    lake.append(table, rows, app=(transaction, 1))
-    return rows.height
+        return None
+    stage = lake.stage(table, partition={FILE: file.digest})
+    try:
+        for rows in reader.read(file):
+            origin = {
+                "source_file": pl.lit(file.name),
+                "loaded_at": pl.lit(loaded_at),
+                "dialect": pl.lit(reader.dialect),
+            }
+            stage.write(rows.with_columns(**origin))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        detail = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise SourceError(f"cannot read {file.address}: {detail}; mend the file and ingest again") from error
+    lake.commit(table, schema(file.table), add=stage.files, partition_by=[FILE], app={transaction: 1})
+    return sum(part.rows for part in stage.files)
+
+
+def schema(table: str) -> pl.Schema:
+    """The columns of a bronze table: text as it came, and where it came from."""
+    return pl.Schema(
+        dict.fromkeys(TABLES[table], pl.String)
+        | {"source_line": pl.Int64, "malformed": pl.String, "raw": pl.String}
+        | {"source_file": pl.String, "loaded_at": pl.Datetime("us"), "dialect": pl.String, FILE: pl.String}
+    )
 
 
 def _kept_name(source: str) -> str:
     if source in GENERATED or source.startswith("s3://"):
         return source
     return str(Path(source).absolute())
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -24,7 +24,7 @@ def append_records(lake: Lake, records: Sequence[Mapping[str, Any]], *, app_id: 
     if not frames or (done is not None and done >= sequence):
         return 0
     rows = pl.concat(frames, how="diagonal")
-    lake.append(PREDICTIONS, rows, app=(app_id, sequence), partition_by="use_case")
+    lake.append(PREDICTIONS, rows, app={app_id: sequence}, partition_by="use_case")
     return rows.height
 
 

@@ -28,6 +28,14 @@ class Settings(BaseSettings):
             description="Folder or s3:// address of the Delta tables; `lake` under SHOPSPHERE_VAR where empty.",
         ),
     ] = ""
+    rows_per_bucket: Annotated[
+        int,
+        Field(
+            validation_alias=AliasChoices("LAKE_ROWS_PER_BUCKET"),
+            ge=1,
+            description="Rows of events and transactions that a build holds in memory at once; fewer need less memory.",
+        ),
+    ] = 2_000_000
     aws_endpoint_url: Annotated[
         str,
         Field(

@@ -1,7 +1,8 @@
 """The one door to Delta: every table of the lake is read and committed through `Lake`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -9,6 +10,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lakehouse.errors import MissingTableError, StorageError
 from lakehouse.settings import Settings
+from lakehouse.staging import Stage, StagedFile, partition_text
 
 T = TypeVar("T")
 
@@ -60,9 +62,9 @@ class Lake:
         return self.delta(table).transaction_version(app_id) if self.exists(table) else None
 
     def append(
-        self, table: str, frame: pl.DataFrame, *, app: tuple[str, int] | None = None, partition_by: str | None = None
+        self, table: str, frame: pl.DataFrame, *, app: Mapping[str, int] | None = None, partition_by: str | None = None
     ) -> None:
-        """Append rows in one commit; with `app` (application id, version) the commit records that transaction.
+        """Append rows in one commit; `app` (application id: version) is recorded with the commit.
 
         New columns are added to the table; missing ones are null.
         """
@@ -82,7 +84,7 @@ class Lake:
         *,
         predicate: str | None = None,
         partition_by: str | None = None,
-        app: tuple[str, int] | None = None,
+        app: Mapping[str, int] | None = None,
     ) -> None:
         """Replace the table, or the rows that match `predicate`, in one commit; `app` as in `append`.
 
@@ -97,6 +99,74 @@ class Lake:
             predicate=None if whole else predicate,
             partition_by=partition_by,
             commit_properties=_commit(app),
+        )
+
+    def delete(self, table: str, predicate: str) -> None:
+        """Delete the rows that match an SQL predicate, in one commit."""
+        self._guard(lambda: self.delta(table).delete(predicate))
+
+    def stage(
+        self, table: str, *, partition_by: Sequence[str] = (), partition: Mapping[str, object] | None = None
+    ) -> Stage:
+        """A stage for new files of the table, which `commit` makes part of it."""
+        return Stage(self.uri(table), self.storage_options, partition_by=partition_by, partition=partition)
+
+    def files(self, table: str, version: int | None = None) -> list[StagedFile]:
+        """The data files of a version; none where the table does not exist."""
+        if version is None and not self.exists(table):
+            return []
+        actions = pl.DataFrame(self.delta(table, version).get_add_actions(flatten=False))
+        return [_staged(row) for row in actions.iter_rows(named=True)]
+
+    def read_files(self, table: str, files: Sequence[StagedFile], **options: Any) -> pl.LazyFrame:
+        """The rows of some of a table's files, committed or not, without the partition's columns."""
+        return pl.scan_parquet(
+            [f"{self.uri(table)}/{file.path}" for file in files],
+            storage_options=self.storage_options or None,
+            hive_partitioning=False,
+            glob=False,
+            **options,
+        )
+
+    def commit(
+        self,
+        table: str,
+        schema: pl.Schema,
+        *,
+        add: Sequence[StagedFile] = (),
+        remove: Sequence[StagedFile] | None = (),
+        partition_by: Sequence[str] = (),
+        app: Mapping[str, int] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Change a table in one commit: files added, files removed (all of them where `remove` is None).
+
+        `schema` is the table's, partition columns included; `app` and `metadata` are recorded with the commit.
+
+        Raises:
+            ConcurrentBuildError: somebody else committed under one of the application ids meanwhile.
+        """
+        arrow = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+        if not self.exists(table):
+            self._guard(
+                lambda: DeltaTable.create(
+                    self.uri(table),
+                    schema=arrow,
+                    partition_by=list(partition_by) or None,
+                    mode="ignore",
+                    storage_options=self.storage_options or None,
+                )
+            )
+        delta = self.delta(table)
+        removed = [file.remove() for file in remove or ()]
+        self._guard(
+            lambda: delta.create_write_transaction(
+                [*(file.add() for file in add), *removed],
+                "overwrite" if remove is None else "append",
+                arrow,
+                list(partition_by) or None,
+                commit_properties=_commit(app, metadata),
+            )
         )
 
     def _write(self, table: str, frame: pl.DataFrame, **options: Any) -> None:
@@ -123,5 +193,11 @@ class Lake:
             ) from error
 
 
-def _commit(app: tuple[str, int] | None) -> CommitProperties:
-    return CommitProperties(app_transactions=[Transaction(app[0], app[1])] if app else None)
+def _staged(action: Mapping[str, Any]) -> StagedFile:
+    values = {name: partition_text(value) for name, value in (action.get("partition") or {}).items()}
+    return StagedFile(unquote(action["path"]), action["num_records"] or 0, action["size_bytes"], values)
+
+
+def _commit(app: Mapping[str, int] | None, metadata: Mapping[str, str] | None = None) -> CommitProperties:
+    transactions = [Transaction(name, version) for name, version in (app or {}).items()]
+    return CommitProperties(app_transactions=transactions or None, custom_metadata=dict(metadata or {}) or None)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.build import build
+from lakehouse.build import build, label_features
 from lakehouse.ingest import ingest
 from lakehouse.settings import Settings
 from lakehouse.sources import synthetic
@@ -25,4 +25,5 @@ def tiny_lake(tmp_path_factory: pytest.TempPathFactory, tiny_csvs: Path) -> Lake
     lake = Lake(Settings(var_dir=tmp_path_factory.mktemp("tiny_lake"), lake_root=""))
     ingest(lake, str(tiny_csvs))
     build(lake)
+    label_features(lake)
     return lake

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from lakehouse.build import label_features
 from lakehouse.storage import Lake
 from training import promotions, use_cases
 from training.promotions import PromotionReport
@@ -61,6 +62,7 @@ def train(settings: TrainingSettings, name: str, *, progress: Progress | None = 
     registry, lake = Registry(settings), Lake(settings)
     champion = registry.champion(name)
     say(f"{name}: read the training data")
+    label_features(lake)
     data = use_case.dataset(lake)
     baseline = use_case.fit_baseline(data)
     baseline_metrics = use_case.evaluate(baseline, data)

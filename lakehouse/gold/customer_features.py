@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from lakehouse.gold.history import DAY, History
+from lakehouse.gold.history import DAY, EVENT_TYPES, KEY, History, before, month_starts
 
 TABLE = "gold.customer_features"
 STEP = timedelta(days=30)
@@ -15,62 +15,124 @@ PRIOR_RESPONSES, PRIOR_EXPOSURES = 1.0, 10.0
 """The smoothed response rate starts at one response in ten exposures."""
 
 
-def as_ofs(history: History) -> list[datetime]:
-    """The data's clock and every 30 days back from it, 24 times or as far as there is data."""
-    moments = [history.clock - STEP * step for step in range(STEPS + 1)]
-    return [moment for moment in moments if moment > history.first]
+def as_ofs(first: datetime, clock: datetime) -> list[datetime]:
+    """The moments of every build: the data's clock, and the first of each month for analysts."""
+    return sorted({clock, *month_starts(first, clock)})
+
+
+def label_as_ofs(first: datetime, clock: datetime) -> list[datetime]:
+    """The moments that labels need: the clock and every 30 days back from it, as far as there is data."""
+    moments = [clock - STEP * step for step in range(STEPS + 1)]
+    return sorted(moment for moment in moments if moment > first)
 
 
 def customer_features(history: History, moments: Sequence[datetime]) -> pl.DataFrame:
-    """The table's rows for the given as_ofs."""
-    return pl.concat(_rows(history, moment) for moment in moments)
+    """A bucket's rows for the given as_ofs, computed together."""
+    customers = pl.concat(
+        [history.attributes["customer_id"], history.orders["customer_id"], history.events["customer_id"]]
+    )
+    keys = pl.DataFrame({"as_of": sorted(moments)}, schema={"as_of": pl.Datetime("us")}).join(
+        pl.DataFrame({"customer_id": customers.unique().sort()}), how="cross", maintain_order="left_right"
+    )
+    return features_at(history, keys.select(KEY), known_only=True)
 
 
-def _rows(history: History, as_of: datetime) -> pl.DataFrame:
-    keys = history.customers.select("customer_id", "signup_date")
-    active = history.moments.filter(pl.col("timestamp") < as_of).select("customer_id").unique()
-    everybody = keys.join(active.with_columns(active=True), on="customer_id", how="full", coalesce=True)
-    known = everybody.filter(pl.col("active") | (pl.col("signup_date") < as_of))
-    return features_at(history, known.select("customer_id", pl.lit(as_of).alias("as_of")))
-
-
-def features_at(history: History, keys: pl.DataFrame) -> pl.DataFrame:
+def features_at(history: History, keys: pl.DataFrame, *, known_only: bool = False) -> pl.DataFrame:
     """The features of each (customer_id, as_of) of `keys`, from rows with `timestamp < as_of` alone.
 
     Counts and money are 0 where nothing happened; means, shares and times since are null where there is nothing to
     measure. `monetary` and `spend_*d` are net of refunds; `tx_count` counts orders, not lines, and no refunds.
+    With `known_only`, keys of customers who had neither signed up nor done anything are left out.
     """
-    before = keys.join(history.moments, on="customer_id").filter(pl.col("timestamp") < pl.col("as_of"))
-    ordered = pl.col("orders") > 0
-
-    def within(days: int) -> pl.Expr:
-        return pl.col("timestamp") >= pl.col("as_of") - timedelta(days=days)
-
-    sums = before.group_by("customer_id", "as_of").agg(
-        last_order=pl.col("timestamp").filter(ordered).max(),
-        first_order=pl.col("timestamp").filter(ordered).min(),
-        **{name: pl.col(name).sum() for name in before.columns if name not in ("customer_id", "as_of", "timestamp")},
-        **{f"spend_{days}d": pl.col("revenue").filter(within(days)).sum() for days in SPANS},
-        **{f"tx_count_{days}d": pl.col("orders").filter(within(days)).sum() for days in SPANS},
+    keys = keys.unique().sort("as_of", "customer_id")
+    rows = pl.concat(
+        [
+            _orders(history, keys),
+            _windows(history, keys).drop(KEY),
+            _events(history, keys).drop(KEY),
+            _responses(history, keys).drop(KEY),
+        ],
+        how="horizontal",
     )
-    rows = (
-        keys.join(sums, on=["customer_id", "as_of"], how="left")
-        .join(_past_exposures(history, keys), on=["customer_id", "as_of"], how="left")
-        .join(history.customers, on="customer_id", how="left")
+    told = keys.join_asof(
+        history.attributes,
+        left_on="as_of",
+        right_on="valid_from",
+        by="customer_id",
+        allow_exact_matches=False,
+        check_sortedness=False,
     )
+    rows = rows.join(told, on=KEY, how="left", maintain_order="left")
+    if known_only:
+        active = pl.col("last_line").is_not_null() | pl.col("last_event").is_not_null()
+        rows = rows.filter(active | (pl.col("signup_date") < pl.col("as_of")).fill_null(False))
+    return _features(rows).sort("as_of", "customer_id")
+
+
+def _orders(history: History, keys: pl.DataFrame) -> pl.DataFrame:
+    ordered = pl.col("timestamp").filter(pl.col("orders") > 0)
+    names = [name for name in history.orders.columns if name not in ("customer_id", "timestamp")]
+    return before(
+        keys,
+        history.orders,
+        sums={name: pl.col(name) for name in names},
+        first={"first_order": ordered},
+        last={"last_order": ordered, "last_line": pl.col("timestamp")},
+    )
+
+
+def _windows(history: History, keys: pl.DataFrame) -> pl.DataFrame:
+    """Spend and orders of the last days: what there was by then, less what there was at the window's start."""
+    sums = {"spend": pl.col("revenue"), "count": pl.col("orders")}
+    starts = pl.concat([keys] + [keys.with_columns(pl.col("as_of") - timedelta(days=days)) for days in SPANS])
+    totals = before(starts.unique().sort("as_of"), history.orders, sums=sums)
+    rows = keys.lazy().join(totals.lazy(), on=KEY, how="left")
+    for days in SPANS:
+        start = totals.lazy().select(
+            "customer_id", pl.col("as_of") + timedelta(days=days), pl.col(*sums).name.suffix("_0")
+        )
+        rows = rows.join(start, on=KEY, how="left").with_columns(
+            (pl.col("spend") - pl.col("spend_0")).alias(f"spend_{days}d"),
+            (pl.col("count") - pl.col("count_0")).alias(f"tx_count_{days}d"),
+        )
+        rows = rows.drop("spend_0", "count_0")
+    return rows.drop(*sums).sort(KEY).collect()
+
+
+def _events(history: History, keys: pl.DataFrame) -> pl.DataFrame:
+    sums = {f"{name}_events": (pl.col("event_type") == name).cast(pl.Int64) for name in EVENT_TYPES}
+    sums |= {"duration": pl.col("duration"), "durations": pl.col("duration").is_not_null().cast(pl.Int64)}
+    return before(keys, history.events, sums=sums, last={"last_event": pl.col("timestamp")})
+
+
+def _responses(history: History, keys: pl.DataFrame) -> pl.DataFrame:
+    """Exposures whose outcome was known by then, their responses, and the last exposure of all."""
+    known_at = pl.max_horizontal(pl.col("window_end") - timedelta(microseconds=1), "as_of")
+    known = history.exposures.select("customer_id", "responded", timestamp=known_at).sort("timestamp")
+    reached = history.exposures.select("customer_id", timestamp="as_of").sort("timestamp")
+    counts = before(
+        keys,
+        known,
+        sums={
+            "exposure_count": pl.col("timestamp").is_not_null().cast(pl.Int64),
+            "response_count": pl.col("responded"),
+        },
+    )
+    last = before(keys, reached, sums={}, last={"last_exposure": pl.col("timestamp")})
+    return counts.with_columns(last["last_exposure"])
+
+
+def _features(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(
         "customer_id",
         "as_of",
         _days_since("last_order").alias("recency_days"),
-        _count("orders").alias("tx_count"),
+        pl.col("orders").alias("tx_count"),
         _money("revenue").alias("monetary"),
         _share("discount", "discount_lines").alias("avg_discount"),
         _share("quantity", "lines").alias("avg_quantity"),
         _share("premium", "premium_lines").alias("premium_tx_share"),
-        *(
-            _count(f"{name}_events").alias(f"events_{name}_count")
-            for name in ("view", "click", "add_to_cart", "purchase")
-        ),
+        *(pl.col(f"{name}_events").alias(f"events_{name}_count") for name in EVENT_TYPES),
         _share("duration", "durations").alias("avg_session_duration_sec"),
         "age",
         "is_male",
@@ -78,43 +140,26 @@ def features_at(history: History, keys: pl.DataFrame) -> pl.DataFrame:
         _days_since("first_order").alias("tenure_days"),
         _days_since(pl.col("signup_date").cast(pl.Datetime("us"))).clip(lower_bound=0).alias("signup_days"),
         *(_money(f"spend_{days}d") for days in SPANS),
-        *(_count(f"tx_count_{days}d") for days in SPANS),
+        *(f"tx_count_{days}d" for days in SPANS),
         _share((pl.col("last_order") - pl.col("first_order")).dt.total_seconds() / 86_400, pl.col("orders") - 1).alias(
             "mean_gap_days"
         ),
-        _count("categories").alias("category_count"),
-        _count("products").alias("product_count"),
+        pl.col("categories").alias("category_count"),
+        pl.col("products").alias("product_count"),
         _share("refunds", pl.col("refunds") + pl.col("lines")).alias("refund_share"),
-        _count("exposure_count"),
-        _count("response_count"),
-        ((_count("response_count") + PRIOR_RESPONSES) / (_count("exposure_count") + PRIOR_EXPOSURES)).alias(
+        "exposure_count",
+        "response_count",
+        ((pl.col("response_count") + PRIOR_RESPONSES) / (pl.col("exposure_count") + PRIOR_EXPOSURES)).alias(
             "response_rate"
         ),
         _days_since("last_exposure").alias("days_since_exposure"),
         "country",
         "acquisition_channel",
-    ).sort("as_of", "customer_id")
-
-
-def _past_exposures(history: History, keys: pl.DataFrame) -> pl.DataFrame:
-    """Exposures whose outcome was known by then, their responses, and the last exposure of all."""
-    past = keys.join(
-        history.exposures.select("customer_id", "window_end", "responded", exposed_at="as_of"), on="customer_id"
-    ).filter(pl.col("exposed_at") < pl.col("as_of"))
-    known = pl.col("window_end") <= pl.col("as_of")
-    return past.group_by("customer_id", "as_of").agg(
-        exposure_count=known.sum().cast(pl.Int64),
-        response_count=pl.col("responded").filter(known).sum(),
-        last_exposure=pl.col("exposed_at").max(),
     )
 
 
-def _count(name: str) -> pl.Expr:
-    return pl.col(name).fill_null(0)
-
-
 def _money(name: str) -> pl.Expr:
-    return pl.col(name).fill_null(0).cast(pl.Decimal(18, 2))
+    return pl.col(name).cast(pl.Decimal(18, 2))
 
 
 def _share(part: str | pl.Expr, whole: str | pl.Expr) -> pl.Expr:

@@ -5,38 +5,45 @@ from datetime import datetime
 
 import polars as pl
 
-from lakehouse.gold.history import DAY
-from lakehouse.storage import Lake
+from lakehouse.gold.history import DAY, Silver
+from lakehouse.gold.product_features import SPAN
 
 TABLE = "gold.interactions"
 HALF_LIFE_DAYS = 60.0
 
 
-def interactions(lake: Lake, moments: Sequence[datetime]) -> pl.DataFrame:
-    """The table's rows for the given as_ofs.
+def as_ofs(clock: datetime) -> list[datetime]:
+    """The data's clock and four weeks before it."""
+    return [clock - SPAN, clock]
+
+
+def interactions(silver: Silver, bucket: int, moments: Sequence[datetime]) -> pl.DataFrame:
+    """A bucket's rows for the given as_ofs.
 
     `purchase_count` counts baskets; `recency_weight` sums 0.5 ^ (age / 60 days) over them; `recency_days` is the time
     since the last interaction of any kind. Refunds do not count.
     """
     grain = ["customer_id", "product_id", "timestamp"]
+    mine = (pl.col("bucket") == bucket) & pl.col("product_id").is_not_null()
     baskets = (
-        lake.scan("silver.transactions")
-        .filter(pl.col("refund_flag").fill_null(0) == 0, pl.col("product_id").is_not_null())
+        silver.scan("silver.transactions")
+        .filter(mine, pl.col("refund_flag").fill_null(0) == 0)
         .group_by(grain)
         .agg(units=pl.col("quantity").sum())
         .with_columns(purchase_count=pl.lit(1, dtype=pl.Int64))
     )
     seen = (
-        lake.scan("silver.events")
-        .filter(pl.col("event_type").is_in(["view", "add_to_cart"]), pl.col("product_id").is_not_null())
+        silver.scan("silver.events")
+        .filter(mine, pl.col("event_type").is_in(["view", "add_to_cart"]))
         .group_by(grain)
         .agg(
             view_count=(pl.col("event_type") == "view").sum().cast(pl.Int64),
             add_to_cart_count=(pl.col("event_type") == "add_to_cart").sum().cast(pl.Int64),
         )
     )
-    steps = pl.concat([baskets, seen], how="diagonal").collect(engine="streaming")
-    return pl.concat(_rows(steps, moment) for moment in moments)
+    steps = pl.concat([baskets, seen], how="diagonal").filter(pl.col("timestamp") < max(moments))
+    found = steps.collect(engine="streaming")
+    return pl.concat(_rows(found, moment) for moment in moments)
 
 
 def _rows(steps: pl.DataFrame, as_of: datetime) -> pl.DataFrame:

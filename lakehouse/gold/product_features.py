@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from lakehouse.gold.history import DAY
-from lakehouse.storage import Lake
+from lakehouse.gold.history import DAY, Silver
 
 TABLE = "gold.product_features"
 SPAN = timedelta(days=28)
@@ -17,7 +16,7 @@ def as_ofs(clock: datetime) -> list[datetime]:
     return [clock, clock - SPAN]
 
 
-def product_features(lake: Lake, moments: Sequence[datetime]) -> pl.DataFrame:
+def product_features(silver: Silver, moments: Sequence[datetime]) -> pl.DataFrame:
     """The table's rows for the given as_ofs.
 
     Only sales with a price count, refunds do not. `units`, `revenue`, `avg_discount` and `avg_price` are of the last
@@ -25,12 +24,12 @@ def product_features(lake: Lake, moments: Sequence[datetime]) -> pl.DataFrame:
     lowest and the highest weekly mean price per unit so far: the observed range.
     """
     sales = (
-        lake.scan("silver.transactions")
+        silver.scan("silver.transactions")
         .filter(pl.col("refund_flag").fill_null(0) == 0, pl.col("gross_revenue").is_not_null())
         .select("product_id", "customer_id", "timestamp", "quantity", "gross_revenue", "discount_applied")
         .collect()
     )
-    products = lake.scan("silver.products").collect()
+    products = silver.scan("silver.products").collect()
     return pl.concat(_rows(sales, products, moment) for moment in moments)
 
 

@@ -1,103 +1,172 @@
-"""Builds each silver table from its bronze table; a table whose bronze did not change is left alone."""
+"""Builds silver from the bronze files that it has not seen yet; one commit per table says that a batch is there."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 
 import polars as pl
 
-from lakehouse.contracts import TABLES
-from lakehouse.silver.cast import broken_rule, cast, text_of
+from lakehouse.contracts import FACTS, TABLES, key_of
+from lakehouse.ingest import FILE
+from lakehouse.silver.history import build_history
+from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES, CHECKS, REBUILT, changes, checks, tidy
+from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA, Piece, Split, bucket_of, schema, split
+from lakehouse.silver.supersede import Superseded, quarantined, supersede
+from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
 
-QUARANTINE = "silver.quarantine"
-BRONZE = "bronze"
-"""Application id under which a silver table's commit records the bronze version that it was built from."""
+LINES_PER_PIECE = 2_000_000
+CROWDED = 4
+"""A table is divided anew when its buckets hold this many times the rows that they should."""
+Map = Callable[[Callable[..., Split], Iterable[Piece]], Iterable[Split]]
 
 
 @dataclass(frozen=True)
 class SilverReport:
-    """Good and quarantined rows by table, of the tables that were built in this run."""
+    """Good and quarantined rows of each table's new batch; a table without one is absent."""
 
-    good: dict[str, int]
-    quarantined: dict[str, int]
+    good: dict[str, int] = field(default_factory=dict)
+    quarantined: dict[str, int] = field(default_factory=dict)
 
 
-def build_silver(lake: Lake, *, progress: Callable[[str], None] | None = None) -> SilverReport:
-    """Build the silver tables whose bronze table has changed.
+def build_silver(lake: Lake, *, run: Map = map, progress: Callable[[str], None] | None = None) -> SilverReport:
+    """Add the rows of bronze files that silver has not seen; `run` maps the splitting of pieces, like `map`.
 
     Raises:
         MissingTableError: nothing was ingested yet.
     """
-    good: dict[str, int] = {}
-    quarantined: dict[str, int] = {}
+    report = SilverReport()
+    buckets = _buckets(lake)
     for table in TABLES:
-        version = lake.version(f"bronze.{table}")
-        if lake.transaction(f"silver.{table}", BRONZE) == version:
-            continue
-        accepted, rejected = split(table, lake.scan(f"bronze.{table}", version))
-        # Quarantine first: the silver commit is what says that both are done.
-        if rejected.height or lake.exists(QUARANTINE):
-            lake.overwrite(QUARANTINE, rejected, predicate=f"\"table\" = '{table}'", partition_by="table")
-        lake.overwrite(f"silver.{table}", accepted, app=(BRONZE, version))
-        good[table], quarantined[table] = accepted.height, rejected.height
-        if progress:
-            progress(f"silver.{table}: {accepted.height:,} good rows, {rejected.height:,} quarantined")
-    return SilverReport(good, quarantined)
+        batch = _Batch(lake, table, buckets)
+        if batch.new or batch.anew or not lake.exists(f"silver.{table}"):
+            report.good[table], report.quarantined[table] = batch.build(run)
+            if progress:
+                good, bad = report.good[table], report.quarantined[table]
+                progress(f"silver.{table}: {good:,} good rows, {bad:,} quarantined")
+    build_history(lake)
+    return report
 
 
-def split(table: str, bronze: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Good rows, typed, and quarantined rows (table, rule, source_file, source_line, raw, loaded_at).
+def _buckets(lake: Lake) -> int:
+    """Into how many buckets facts are divided: a power of two, more when they have become crowded."""
+    rows = sum(file.rows for table in FACTS for file in lake.files(f"bronze.{table}"))
+    present = max(lake.transaction(f"silver.{table}", BUCKETS) or 0 for table in FACTS)
+    per_bucket = lake.settings.rows_per_bucket
+    if present and rows <= CROWDED * present * per_bucket:
+        return present
+    return 1 << max(0, -(-rows // per_bucket) - 1).bit_length()
 
-    Every row is in exactly one of them. A row that breaks several rules is given the first, in the contract's order.
-    Of rows with the same key the one loaded last is good, and the others are `superseded`.
-    """
-    columns = TABLES[table]
-    key = next(iter(columns))
-    rows = (
-        bronze.with_columns(text_of(name, column).alias(f"text {name}") for name, column in columns.items())
-        .with_columns(cast(pl.col(f"text {name}"), column).alias(f"value {name}") for name, column in columns.items())
-        .with_columns(
-            rule=pl.coalesce(
-                broken_rule(name, column, f"text {name}", f"value {name}") for name, column in columns.items()
-            )
+
+class _Batch:
+    """The bronze files that one silver table lacks, on their way into it."""
+
+    def __init__(self, lake: Lake, table: str, buckets: int) -> None:
+        self._lake, self._table, self._buckets = lake, table, buckets
+        self._silver = f"silver.{table}"
+        self._bronze = lake.version(f"bronze.{table}")
+        files = sorted({file.partition[FILE] for file in lake.files(f"bronze.{table}", self._bronze)})
+        present = lake.transaction(self._silver, BUCKETS)
+        self.anew = table in FACTS and present is not None and present != buckets
+        self.new = files if self.anew else [f for f in files if lake.transaction(self._silver, f"bronze/{f}") is None]
+
+    def build(self, run: Map) -> tuple[int, int]:
+        """Split, supersede, write what stands beside, commit; gives good and quarantined rows."""
+        lake, table = self._lake, self._table
+        number = tidy(lake, table) + 1
+        parts = list(run(partial(split, lake), self._pieces(number)))
+        staged = [file for part in parts for file in part.good]
+        old = [] if self.anew else lake.files(self._silver)
+        result = supersede(lake, table, staged, old)
+        quarantine = [file for part in parts for file in part.rejected]
+        if result.rows.height:
+            quarantine += lake.stage(QUARANTINE).write(quarantined(result.rows, table, number).lazy())
+        if quarantine:
+            lake.commit(QUARANTINE, QUARANTINE_SCHEMA, add=quarantine)
+        lake.append(CHECKS, checks(table, number, _total(parts)))
+        lake.append(CHANGES, changes(table, number, self._since(parts, result, staged, old)))
+        self._commit(number, result)
+        if self.anew:
+            tidy(lake, table)
+        return sum(file.rows for file in staged), sum(file.rows for file in quarantine)
+
+    def _pieces(self, number: int) -> list[Piece]:
+        found = []
+        rows = self._lake.scan(f"bronze.{self._table}", self._bronze)
+        for file in self.new:
+            lines = rows.filter(pl.col(FILE) == file)
+            span = lines.select(last=pl.col("source_line").max(), dialect=pl.col("dialect").first()).collect()
+            last, dialect = span.row(0)
+            for first in range(2, (last or 1) + 1, LINES_PER_PIECE):
+                end = first + LINES_PER_PIECE - 1
+                found.append(
+                    Piece(self._table, file, dialect, self._bronze, first, end, batch=number, buckets=self._buckets)
+                )
+        return found
+
+    def _commit(self, number: int, result: Superseded) -> None:
+        app = {BATCH: number} | {f"bronze/{file}": 1 for file in self.new}
+        if self._table in FACTS:
+            app[BUCKETS] = self._buckets
+        if self.anew:
+            app[REBUILT] = number
+        self._lake.commit(
+            self._silver,
+            schema(self._table),
+            add=result.add,
+            remove=None if self.anew else result.remove,
+            partition_by=["bucket"] if self._table in FACTS else [],
+            app=app,
         )
-    )
-    if table == "transactions":
-        rows = rows.with_columns(_unpriced_rule())
-    if table == "campaigns":
-        rows = rows.with_columns(_dates_rule())
-    found = rows.collect(engine="streaming")
-    valid = found.filter(pl.col("rule").is_null()).drop("rule")
-    newest = valid
-    superseded = valid.clear()
-    if valid[f"value {key}"].n_unique() != valid.height:
-        newest = valid.sort("loaded_at", "source_line", maintain_order=True).unique(f"value {key}", keep="last")
-        superseded = valid.join(newest, on=["source_file", "source_line", "loaded_at"], how="anti")
-    good = newest.select(pl.col(f"value {name}").alias(name) for name in columns).sort(key)
-    rejected = pl.concat(
-        [found.filter(pl.col("rule").is_not_null()), superseded.with_columns(rule=pl.lit("superseded"))],
-        how="diagonal",
-    )
-    return good, rejected.select(
-        "rule",
-        "source_file",
-        "source_line",
-        "loaded_at",
-        table=pl.lit(table),
-        raw=pl.struct(*columns).struct.json_encode(),
-    )
+
+    def _since(
+        self, parts: list[Split], result: Superseded, staged: list[StagedFile], old: list[StagedFile]
+    ) -> dict[int | None, datetime | None]:
+        """From which moment on the batch changes each bucket, see `sidecars.changes`."""
+        if self.anew or not old:
+            return {None: None}
+        if self._table not in FACTS:
+            return _dimension_since(self._lake, self._table, staged)
+        found: dict[int | None, datetime | None] = {}
+        lost = [{}] if not result.rows.height else [_moments_lost(result.rows, self._buckets)]
+        for part in (*(part.since for part in parts), *lost):
+            for bucket, moment in part.items():
+                found[bucket] = min(moment, found.get(bucket) or moment)
+        return found
 
 
-def _unpriced_rule() -> pl.Expr:
-    """A row without product and without revenue is a good one, unpriced; with only one of them it is broken."""
-    product, revenue = pl.col("value product_id").is_null(), pl.col("value gross_revenue").is_null()
-    no_revenue = pl.when(revenue & ~product).then(pl.lit("gross_revenue_missing"))
-    no_product = pl.when(product & ~revenue).then(pl.lit("product_id_missing"))
-    return pl.coalesce("rule", no_revenue, no_product).alias("rule")
+def _moments_lost(rows: pl.DataFrame, buckets: int) -> dict[int, datetime]:
+    lost = rows.group_by(bucket_of("customer_id", buckets).alias("bucket")).agg(pl.col("timestamp").min())
+    return dict(lost.iter_rows())
 
 
-def _dates_rule() -> pl.Expr:
-    backwards = pl.when(pl.col("value end_date") < pl.col("value start_date")).then(
-        pl.lit("end_date_before_start_date")
+def _dimension_since(lake: Lake, table: str, staged: list[StagedFile]) -> dict[int | None, datetime | None]:
+    """The first fact that names a row of the dimension that is new or says something else now; none: no change.
+
+    Customers have a history of their own.
+    """
+    if table == "customers" or not staged:
+        return {}
+    key, values = key_of(table), list(TABLES[table])
+    told = (
+        lake.read_files(f"silver.{table}", staged)
+        .select(values)
+        .join(lake.scan(f"silver.{table}").select(values), on=values, how="anti", nulls_equal=True)
     )
-    return pl.coalesce("rule", backwards).alias("rule")
+    changed = told.select(key).unique().collect()
+    moments = []
+    for fact in FACTS:
+        if changed.height and lake.exists(f"silver.{fact}"):
+            named = lake.scan(f"silver.{fact}").join(changed.lazy(), on=key, how="semi")
+            moments.append(named.select(pl.col("timestamp").min()).collect(engine="streaming").item())
+    since = min((moment for moment in moments if moment is not None), default=None)
+    return {} if since is None else {None: since}
+
+
+def _total(parts: list[Split]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in parts:
+        for rule, count in part.counts.items():
+            total[rule] = total.get(rule, 0) + count
+    return total

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from lakehouse.contracts import MEANINGS, Column
+from lakehouse.contracts import LONGEST_TEXT, MEANINGS, Column
 
 TYPES: dict[str, pl.DataType] = {
     "id": pl.Int64(),
@@ -15,48 +15,94 @@ TYPES: dict[str, pl.DataType] = {
     "timestamp": pl.Datetime("us"),
     "text": pl.String(),
 }
+PATTERNS = {
+    "date": ("%Y-%m-%d", "%d-%m-%Y"),
+    "timestamp": ("%Y-%m-%d %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y %H:%M:%S"),
+}
+"""The contract's form, then those of the dialect excel."""
 
 
-def text_of(name: str, column: Column) -> pl.Expr:
-    """The text of a column, null where it is empty or the contract's word for nothing."""
-    text = pl.col(name).str.strip_chars()
-    empty = (
-        (text == "") if column.null is None else ((text == "") | (text == column.null) | (text == f"{column.null}.0"))
-    )
-    text = pl.when(~empty).then(text)
+def raw_text(name: str, dialect: str) -> pl.Expr:
+    """A bronze column; in the dialect excel the text `Null` is nothing and `/` stands for `-` in dates."""
+    text = pl.col(name)
+    return text if dialect == "standard" else pl.when(text.str.strip_chars() != "Null").then(text)
+
+
+def cast(text: pl.Expr, column: Column, dialect: str = "standard") -> pl.Expr:
+    """The text as the column's type; null where it is empty or does not fit."""
+    if column.kind in ("id", "integer", "flag"):
+        return _whole(text, column)
+    if column.kind in ("number", "fraction", "money"):
+        return _number(text, column)
+    if column.kind in PATTERNS:
+        return _moment(text, column, dialect)
+    text = text.str.strip_chars()
     return text.str.to_lowercase() if column.lower else text
 
 
-def cast(text: pl.Expr, column: Column) -> pl.Expr:  # noqa: PLR0911 (one line per kind)
-    """The text as the column's type."""
-    dtype = TYPES[column.kind]
-    number = text.cast(pl.Float64, strict=False)
-    number = pl.when(number.is_finite()).then(number)
-    if column.kind in ("id", "integer", "flag"):
-        whole = pl.when(number == number.round(0), number.abs() < 2**53).then(number).cast(pl.Int64, strict=False)
-        value = text.cast(pl.Int64, strict=False).fill_null(whole)
-        return pl.when(value.is_in([0, 1])).then(value) if column.kind == "flag" else value
-    if column.kind == "number":
-        return number
+def _whole(text: pl.Expr, column: Column) -> pl.Expr:
+    quick = text.cast(pl.Int64, strict=False)
+    number = text.str.strip_chars().cast(pl.Float64, strict=False)
+    whole = pl.when(number == number.round(0), number.abs() < 2**53).then(number).cast(pl.Int64, strict=False)
+    value = pl.when(quick.is_null() & text.is_not_null()).then(whole).otherwise(quick)
+    return pl.when(value.is_in([0, 1])).then(value) if column.kind == "flag" else value
+
+
+def _number(text: pl.Expr, column: Column) -> pl.Expr:
+    number = text.str.strip_chars().cast(pl.Float64, strict=False)
     if column.kind == "fraction":
         return pl.when(number.is_between(0, 1)).then(number)
     if column.kind == "money":
-        return pl.when(number.abs() < 1e13).then(number).round(2).cast(dtype)
+        return pl.when(number.abs() < 1e13).then(number).round(2).cast(TYPES["money"])
+    return pl.when(number.is_finite()).then(number)
+
+
+def _moment(text: pl.Expr, column: Column, dialect: str) -> pl.Expr:
+    patterns = PATTERNS[column.kind] if dialect == "excel" else PATTERNS[column.kind][:1]
+    text = text.str.strip_chars()
+    if dialect == "excel":
+        text = text.str.replace_all("/", "-", literal=True)
     if column.kind == "date":
-        return text.str.to_date("%Y-%m-%d", strict=False)
-    if column.kind == "timestamp":
-        return text.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
-    return text
+        return pl.coalesce(text.str.to_date(pattern, strict=False) for pattern in patterns)
+    return pl.coalesce(text.str.to_datetime(pattern, time_unit="us", strict=False) for pattern in patterns)
 
 
-def broken_rule(name: str, column: Column, text: str, value: str) -> pl.Expr:
-    """The name of the rule that a row breaks in this column, null for none; `text` and `value` name its columns."""
-    rule: pl.Expr = pl.lit(None, dtype=pl.String)
-    if column.minimum is not None:
-        rule = pl.when(pl.col(value) < column.minimum).then(pl.lit(f"{name}_below_{column.minimum:g}"))
-    if column.kind != "text":
-        unfit = pl.col(text).is_not_null() & pl.col(value).is_null()
-        rule = pl.when(unfit).then(pl.lit(f"{name}_{MEANINGS[column.kind]}")).otherwise(rule)
+def value(parsed: str, column: Column) -> pl.Expr:
+    """The value that silver gets from a parsed column: the sentinel is nothing, an empty text its default."""
+    found = pl.col(parsed)
+    if column.null is not None:
+        found = pl.when(found != int(column.null)).then(found)
+    if column.kind == "text":
+        found = pl.when(found != "").then(found)
+        return found if column.default is None else found.fill_null(column.default)
+    return found
+
+
+def broken(name: str, column: Column, text: str, parsed: str) -> list[tuple[str, pl.Expr]]:
+    """The rejecting rules of a column and whether a row breaks them; `text` and `parsed` name its two forms."""
+    given, found = pl.col(text), pl.col(parsed)
+    if column.kind == "text":
+        rules = [(f"{name}_too_long", found.str.len_bytes() > LONGEST_TEXT)]
+        if column.required:
+            rules.append((f"{name}_missing", found.is_null() | (found == "")))
+        return rules
+    blank = given.is_null() | (given.str.strip_chars() == "")
+    rules = [(f"{name}_{MEANINGS[column.kind][0]}", found.is_null() & ~blank)]
     if column.required:
-        rule = pl.when(pl.col(text).is_null()).then(pl.lit(f"{name}_missing")).otherwise(rule)
-    return rule
+        rules.append((f"{name}_missing", found.is_null()))
+    if column.minimum is not None:
+        rules.append((f"{name}_below_{column.minimum:g}", found < column.minimum))
+    return rules
+
+
+def repaired(name: str, column: Column, text: str, parsed: str) -> dict[str, pl.Expr]:
+    """The repairing rules of a column and whether a row needed them."""
+    given, found = pl.col(text), pl.col(parsed)
+    rules: dict[str, pl.Expr] = {}
+    if column.kind in ("id", "integer", "flag"):
+        rules[f"{name}_written_as_float"] = found.is_not_null() & given.str.contains(".", literal=True)
+    if column.lower:
+        rules[f"{name}_case"] = given.is_not_null() & (given.str.strip_chars() != found)
+    if column.default is not None:
+        rules[f"{name}_empty"] = found.is_null() | (found == "")
+    return rules

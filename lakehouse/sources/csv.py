@@ -1,9 +1,10 @@
-"""The source `csv`: five contract files in a folder or under an s3:// address, checked before anything is loaded."""
+"""The source `csv`: the contract's files in a folder or under an s3:// address, checked before anything is loaded."""
 
-import csv
-import hashlib
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import fsspec
 import polars as pl
@@ -11,73 +12,136 @@ import polars as pl
 from lakehouse.contracts import TABLES
 from lakehouse.errors import SourceError
 from lakehouse.settings import Settings
+from lakehouse.sources import careful
+from lakehouse.sources.scan import Shape, examine
 
-CHUNK = 1 << 22
+Dialect = Literal["standard", "excel"]
+DIALECTS: tuple[Dialect, ...] = ("standard", "excel")
+EXCEL_ROWS = 1_048_575
+SAMPLE = 10_000
+DAY_FIRST = r"^\s*\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
 
 
 @dataclass(frozen=True)
 class CsvFile:
-    """One raw file of a source: the table it fills, its address and the SHA-256 of its content."""
+    """One raw file of a source: the table it fills, where it is, where it can be read, and what its bytes look like."""
 
     table: str
     address: str
-    digest: str
+    path: Path
+    shape: Shape
 
     @property
     def name(self) -> str:
         """The file's name without its folder."""
         return self.address.rpartition("/")[2]
 
+    @property
+    def digest(self) -> str:
+        """Names the content, compressed or not."""
+        return self.shape.digest
+
 
 class CsvSource:
-    """Finds, checks and reads the five files `customers.csv`, `products.csv`, … of a folder."""
+    """Finds, checks and reads a folder's `customers.csv`, `events.csv`, …; `events-2024-01.csv` and `.csv.gz` too.
 
-    def __init__(self, settings: Settings, folder: str) -> None:
+    Compressed and remote files are copied to `scratch` first, in pieces.
+    """
+
+    def __init__(self, settings: Settings, folder: str, *, scratch: Path, dialect: Dialect = "standard") -> None:
         self.folder = folder.rstrip("/")
+        self.dialect = dialect
         self._options = s3_options(settings) if folder.startswith("s3://") else {}
+        self._scratch = scratch
 
-    def files(self) -> list[CsvFile]:
-        """The five files, each with the contract's columns in any order.
+    def files(self, *, known: frozenset[str] = frozenset()) -> list[CsvFile]:
+        """The folder's files by table and name, each with the contract's columns in any order.
 
-        Raises:
-            SourceError: a file is missing or unreadable, or a column is missing, extra or named twice.
-        """
-        return [self._check(table) for table in TABLES]
-
-    def read(self, file: CsvFile) -> pl.DataFrame:
-        """All rows as text, with `source_file` and `source_line` (counted from 1, the header is line 1).
+        Only tables in `known` may lack a file.
 
         Raises:
-            SourceError: the file is no valid UTF-8 CSV, or a line has too many fields.
+            SourceError: a file is missing or unreadable, its columns are not the contract's, or its dates have the
+                day first and were not declared.
         """
-        names = list(TABLES[file.table])
-        try:
-            with fsspec.open(file.address, "rb", **self._options) as stream:
-                rows = pl.read_csv(stream, infer_schema=False, row_index_name="source_line", row_index_offset=2)
-        except (pl.exceptions.PolarsError, OSError) as error:
+        names = self._names()
+        found = [(table, name) for table in TABLES for name in names if re.fullmatch(_pattern(table), name)]
+        missing = [table for table in TABLES if table not in known and table not in {table for table, _ in found}]
+        if missing or not found:
+            lacking = ", ".join(f"{table}.csv" for table in missing or TABLES)
             raise SourceError(
-                f"cannot read {file.address}: {_first_line(error)}; mend the file and ingest again"
-            ) from error
-        return rows.select(*names, pl.lit(file.name).alias("source_file"), pl.col("source_line").cast(pl.Int64))
+                f"{self.folder} has no {lacking}: a source is a folder with {', '.join(f'{n}.csv' for n in TABLES)}; "
+                "once a table has data, later folders may leave it out"
+            )
+        return [self._check(table, name) for table, name in found]
 
-    def _check(self, table: str) -> CsvFile:
-        address = f"{self.folder}/{table}.csv"
-        digest = hashlib.sha256()
+    def read(self, file: CsvFile) -> Iterator[pl.LazyFrame]:
+        """All rows as text in pieces: the contract's columns, `source_line` (the header is line 1), `malformed`, `raw`.
+
+        A line that has no values for the columns has the reason in `malformed` and its text in `raw`.
+        """
+        if not file.shape.tidy:
+            yield from careful.read(file.path, TABLES[file.table])
+            return
+        rows = self._scan(file).with_columns(pl.col("source_line").cast(pl.Int64))
+        nothing = pl.lit(None, dtype=pl.String)
+        yield rows.select(*TABLES[file.table], "source_line", malformed=nothing, raw=nothing)
+
+    def _scan(self, file: CsvFile, **options: Any) -> pl.LazyFrame:
+        return pl.scan_csv(
+            file.path,
+            infer_schema=False,
+            row_index_name="source_line",
+            row_index_offset=2,
+            with_column_names=lambda names: [name.strip() for name in names],
+            **options,
+        )
+
+    def _names(self) -> list[str]:
         try:
-            with fsspec.open(address, "rb", **self._options) as stream:
-                header = stream.readline()
-                digest.update(header)
-                while chunk := stream.read(CHUNK):
-                    digest.update(chunk)
-            found = next(csv.reader([header.decode("utf-8-sig")]), [])
+            if not self._options:
+                return sorted(entry.name for entry in Path(self.folder).iterdir() if entry.is_file())
+            system = fsspec.filesystem("s3", **self._options)
+            return sorted(str(entry).rpartition("/")[2] for entry in system.ls(self.folder, detail=False))
+        except NotADirectoryError as error:
+            raise SourceError(f"{self.folder} is no folder: name the folder that the files are in") from error
         except FileNotFoundError as error:
-            raise SourceError(
-                f"{address} does not exist: a source is a folder with {', '.join(f'{name}.csv' for name in TABLES)}"
-            ) from error
-        except (OSError, UnicodeDecodeError, ValueError) as error:
+            raise SourceError(f"{self.folder} does not exist: name a folder with the contract's CSVs") from error
+        except OSError as error:
+            raise SourceError(f"cannot list {self.folder}: {_first_line(error)}") from error
+
+    def _check(self, table: str, name: str) -> CsvFile:
+        address = f"{self.folder}/{name}"
+        local = None if self._options or name.endswith(".gz") else Path(address)
+        copy = None if local else self._scratch / name.removesuffix(".gz")
+        try:
+            with fsspec.open(address, "rb", compression="infer", **self._options) as stream:
+                shape = examine(stream, copy_to=copy)
+        except (OSError, EOFError, ValueError) as error:
             raise SourceError(f"cannot read {address}: {_first_line(error)}") from error
-        self._check_header(address, [name.strip() for name in found], list(TABLES[table]))
-        return CsvFile(table, address, digest.hexdigest())
+        if shape.encoding:
+            raise SourceError(f"{address} is {shape.encoding}: save it as UTF-8 and ingest again")
+        file = CsvFile(table, address, local or copy or Path(), shape)
+        self._check_header(address, list(shape.header), list(TABLES[table]))
+        self._check_dates(file)
+        return file
+
+    def _check_dates(self, file: CsvFile) -> None:
+        """Refuse a file most of whose dates have the day first, unless that was declared."""
+        columns = [name for name, column in TABLES[file.table].items() if column.kind in ("date", "timestamp")]
+        if self.dialect == "excel" or not columns:
+            return
+        pieces = self.read(file) if not file.shape.tidy else iter([self._scan(file, n_rows=SAMPLE)])
+        sample = (
+            next(pieces, pl.LazyFrame(schema=dict.fromkeys(columns, pl.String))).select(columns).head(SAMPLE).collect()
+        )
+        for name in columns:
+            values = sample[name].drop_nulls()
+            day_first = values.filter(values.str.contains(DAY_FIRST))
+            if 2 * len(day_first) > len(values):
+                raise SourceError(
+                    f"{file.address} writes {name} as {day_first[0]!r}: the contract is YYYY-MM-DD. "
+                    "If that is DD-MM-YYYY, as Excel saves it, declare it with `--dialect excel`; nothing was loaded"
+                )
 
     @staticmethod
     def _check_header(address: str, found: list[str], expected: list[str]) -> None:
@@ -91,6 +155,10 @@ class CsvSource:
         ]
         if faults:
             raise SourceError(f"{address} {' and '.join(faults)}: its columns must be {','.join(expected)}")
+
+
+def _pattern(table: str) -> str:
+    return rf"{table}([-_.].*)?\.csv(\.gz)?"
 
 
 def s3_options(settings: Settings) -> dict[str, Any]:

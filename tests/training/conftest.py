@@ -100,7 +100,8 @@ def write_shop(lake):
     transactions = shop_transactions()
     lake.overwrite("silver.transactions", transactions)
     cutoffs = [CLOCK - timedelta(days=30 * k) for k in range(14)]
-    lake.overwrite("gold.customer_features", pl.concat(shop_features(transactions, cutoff) for cutoff in cutoffs))
+    features = pl.concat(shop_features(transactions, cutoff) for cutoff in cutoffs)
+    lake.overwrite("gold.customer_features", features, partition_by="as_of")
     return lake
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from lakehouse.errors import ShopSphereError
+from lakehouse.gold.customer_features import label_as_ofs
+from lakehouse.gold.history import data_span
 from lakehouse.storage import Lake
 from training import artifact, bootstrap, explain, regression, spend_model, tabular
 from training.constant import ConstantModel
@@ -39,13 +41,13 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
     versions = {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
     features = lake.scan(FEATURES, versions[FEATURES])
     sales = lake.scan(TRANSACTIONS, versions[TRANSACTIONS]).select("customer_id", "timestamp", "gross_revenue")
-    first, last = sales.select(pl.col("timestamp").min(), pl.col("timestamp").max().alias("last")).collect().row(0)
-    clock = last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    cutoffs = sorted(features.select(pl.col("as_of").unique()).collect()["as_of"].to_list())
+    first, clock = data_span(lake)
+    present = set(features.select(pl.col("as_of").unique()).collect()["as_of"])
+    cutoffs = [moment for moment in label_as_ofs(first, clock) if moment in present]
     elapsed = [cutoff for cutoff in cutoffs if cutoff + timedelta(days=HORIZON_DAYS) <= clock]
     if not elapsed:
         raise NotEnoughHistoryError(
-            f"clv needs features from {HORIZON_DAYS} days before the newest transaction ({last}), "
+            f"clv needs features from {HORIZON_DAYS} days before the data's clock ({clock}), "
             f"the lake has none: ingest a longer history, then run `shopsphere build`"
         )
     end = clock if refit else elapsed[-1]

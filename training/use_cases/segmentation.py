@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 
 from lakehouse.errors import ShopSphereError
+from lakehouse.gold.customer_features import label_as_ofs
+from lakehouse.gold.history import data_span
 from lakehouse.storage import Lake
 from training import artifact, bootstrap, segment_fit, segments, tabular
 from training.segments import CentreModel, RuleModel
@@ -36,9 +38,10 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
     versions = {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
     features = lake.scan(FEATURES, versions[FEATURES]).filter(pl.col("tx_count") > 0)
     sales = lake.scan(TRANSACTIONS, versions[TRANSACTIONS]).select("customer_id", "timestamp", "gross_revenue")
-    moments = sorted(features.select(pl.col("as_of").unique()).collect()["as_of"].to_list())
-    end = sales.select(pl.col("timestamp").max()).collect().item()
-    days, fitted, tested = _moments(moments, end)
+    first, clock = data_span(lake)
+    present = set(features.select(pl.col("as_of").unique()).collect()["as_of"])
+    moments = [moment for moment in label_as_ofs(first, clock) if moment in present]
+    days, fitted, tested = _moments(moments, clock)
     rows = features.filter(pl.col("as_of").is_in([moments[-1]] if refit else [fitted, tested])).collect()
     window = pl.col("timestamp").is_between(tested, tested + timedelta(days=days), closed="left")
     spent = (

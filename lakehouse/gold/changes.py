@@ -1,0 +1,76 @@
+"""What changed in silver since a gold table was built: for each bucket, the moment from which its history differs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from lakehouse.contracts import FACTS, TABLES
+from lakehouse.silver.history import HISTORY
+from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES
+from lakehouse.silver.split import bucket_of
+from lakehouse.storage import Lake
+
+ALWAYS = datetime(1, 1, 1)
+"""The whole history differs."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """since: by bucket, rows before that moment are as they were; products: whether any product says something else."""
+
+    since: Mapping[int, datetime]
+    products: bool
+
+    @property
+    def earliest(self) -> datetime | None:
+        """The moment from which on anything differs; None where nothing does."""
+        return min(self.since.values(), default=None)
+
+
+def state(lake: Lake) -> dict[str, int]:
+    """What silver is made of: the number of each table's last batch, and of the buckets."""
+    tables = [*(f"silver.{table}" for table in TABLES), HISTORY]
+    buckets = lake.transaction(f"silver.{FACTS[0]}", BUCKETS) or 1
+    return {table: lake.transaction(table, BATCH) or 0 for table in tables} | {BUCKETS: buckets}
+
+
+def changes(lake: Lake, table: str, now: Mapping[str, int]) -> Changes:
+    """What changed since the gold table was built, by what its last commit recorded of silver."""
+    built = {name: lake.transaction(table, name) for name in now}
+    buckets = now[BUCKETS]
+    everything = Changes(dict.fromkeys(range(buckets), ALWAYS), products=True)
+    if None in built.values() or built[BUCKETS] != buckets:
+        return everything
+    new = pl.concat(
+        lake.scan(CHANGES).filter(pl.col("table") == name, pl.col(BATCH) > built[f"silver.{name}"]) for name in TABLES
+    ).collect()
+    since: dict[int, datetime] = {}
+    for bucket, moment in [
+        *new.select("bucket", "since").iter_rows(),
+        *_attributes(lake, built[HISTORY] or 0, buckets),
+    ]:
+        for each in range(buckets) if bucket is None else [bucket]:
+            since[each] = min(moment or ALWAYS, since.get(each) or datetime.max)
+    return Changes(since, products="products" in new["table"])
+
+
+def _attributes(lake: Lake, batch: int, buckets: int) -> list[tuple[int, datetime | None]]:
+    """From when on new customers are there, and others say something else."""
+    told = lake.scan(HISTORY).filter(pl.col(BATCH) > batch).collect()
+    if told.is_empty():
+        return []
+    fresh = told.filter(pl.col("valid_from").is_null()).select(
+        "customer_id", moment=pl.col("signup_date").cast(pl.Datetime("us"))
+    )
+    done = [
+        lake.scan(f"silver.{fact}")
+        .select("customer_id", moment="timestamp")
+        .join(fresh.lazy(), on="customer_id", how="semi")
+        for fact in FACTS
+    ]
+    later = told.filter(pl.col("valid_from").is_not_null()).select("customer_id", moment="valid_from")
+    rows = pl.concat([fresh.lazy(), *done, later.lazy()]).drop_nulls()
+    by_bucket = rows.group_by(bucket_of("customer_id", buckets).alias("bucket")).agg(pl.col("moment").min())
+    return by_bucket.collect(engine="streaming").rows()

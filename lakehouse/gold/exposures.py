@@ -1,0 +1,67 @@
+"""Who was reached by which campaign, until when an answer counts, and whether it came."""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+
+RESPONSE_WINDOW = timedelta(days=30)
+"""How long after an exposure a purchase with the campaign's id counts as a response, unless the campaign ends first."""
+DAY = timedelta(days=1)
+
+
+def exposures(
+    events: pl.LazyFrame, transactions: pl.LazyFrame, campaigns: pl.LazyFrame, clock: datetime
+) -> pl.DataFrame:
+    """One row per customer and campaign: as_of, window_end, responded, and what is known of the campaign.
+
+    The exposure is the customer's first event of the campaign that is no purchase. The response is a sale with the
+    campaign's id before the window ends; it is null while the window has not elapsed by the clock.
+    """
+    pair = ["customer_id", "campaign_id"]
+    linked = pl.col("campaign_id").is_not_null()
+    reached = (
+        events.filter(linked, pl.col("event_type") != "purchase")
+        .group_by(pair)
+        .agg(pl.col("timestamp").min().alias("as_of"))
+    )
+    dated = reached.join(campaigns, on="campaign_id", how="left").with_columns(
+        starts=pl.col("start_date").cast(pl.Datetime("us")), ends=pl.col("end_date").cast(pl.Datetime("us")) + DAY
+    )
+    windowed = dated.with_columns(window_end=_window_end()).collect(engine="streaming")
+    answered = (
+        transactions.filter(linked, pl.col("refund_flag").fill_null(0) == 0)
+        .select(*pair, "timestamp")
+        .join(windowed.lazy().select(*pair, "as_of", "window_end"), on=pair)
+        .filter(pl.col("timestamp") >= pl.col("as_of"), pl.col("timestamp") < pl.col("window_end"))
+        .select(*pair, responded=pl.lit(1, dtype=pl.Int64))
+        .unique()
+    )
+    return (
+        windowed.lazy()
+        .join(answered, on=pair, how="left")
+        .select(
+            *pair,
+            "as_of",
+            "window_end",
+            responded=pl.when(pl.col("window_end") <= clock).then(pl.col("responded").fill_null(0)),
+            uplift_mean="expected_uplift",
+            campaign_days=(pl.col("ends") - pl.col("starts")).dt.total_seconds() / 86_400,
+            campaign_channel="channel",
+            campaign_objective="objective",
+        )
+        .sort("as_of", "campaign_id", "customer_id")
+        .collect(engine="streaming")
+    )
+
+
+def _window_end() -> pl.Expr:
+    """The campaign's end for those reached as it starts (mailed), else at most 30 days from the exposure.
+
+    Dates that have nothing to do with the exposure (reached long before the start, or after the end) are ignored: the
+    rule looks at this exposure alone, so that no later row can move an earlier window.
+    """
+    reached, starts, ends = pl.col("as_of"), pl.col("starts"), pl.col("ends")
+    after = reached + RESPONSE_WINDOW
+    mailed = (reached <= starts) & (reached > starts - RESPONSE_WINDOW)
+    running = (reached > starts) & (reached < ends)
+    return pl.when(mailed).then(ends).when(running).then(pl.min_horizontal(after, ends)).otherwise(after)

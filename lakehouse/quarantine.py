@@ -1,0 +1,87 @@
+"""What did not pass the contract: rows by rule and by file, and what a later file has healed."""
+
+import polars as pl
+
+from lakehouse.contracts import SUPERSEDED, TABLES, key_of, rules
+from lakehouse.ingest import LINEAGE
+from lakehouse.silver.sidecars import CHECKS
+from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA
+from lakehouse.storage import Lake
+
+
+def rows(lake: Lake, table: str | None = None) -> pl.LazyFrame:
+    """The quarantined rows with `status`: superseded, healed (a good row of its key or line came later), or open."""
+    if not lake.exists(QUARANTINE):
+        return pl.LazyFrame(schema=QUARANTINE_SCHEMA).with_columns(status=pl.lit("", pl.String))
+    found = lake.scan(QUARANTINE)
+    if table:
+        found = found.filter(pl.col("table") == table)
+    return pl.concat(_with_status(lake, found, name) for name in ([table] if table else TABLES))
+
+
+def by_rule(lake: Lake, table: str | None = None) -> pl.DataFrame:
+    """One row per table and rule that was broken: severity, meaning, rows in all, and those still open."""
+    schema = {"table": pl.String, "rule": pl.String, "severity": pl.String, "meaning": pl.String}
+    named = [(name, rule, *told) for name in TABLES for rule, told in rules(name).items()]
+    known = pl.DataFrame(named, schema=schema, orient="row")
+    rejected = (
+        rows(lake, table)
+        .group_by("table", "rule")
+        .agg(pl.len().cast(pl.Int64).alias("rows"), (pl.col("status") == "open").sum().cast(pl.Int64).alias("open"))
+    )
+    counted = pl.LazyFrame(schema={"table": pl.String, "rule": pl.String, "rows": pl.Int64, "open": pl.Int64})
+    if lake.exists(CHECKS):
+        counted = lake.scan(CHECKS).group_by("table", "rule").agg(pl.col("rows").sum(), open=pl.lit(0, pl.Int64))
+        counted = counted.filter(pl.col("table") == table) if table else counted
+    both = pl.concat([rejected, counted.select("table", "rule", "rows", "open")]).collect()
+    order = pl.col("severity").replace_strict({"reject": 0, "warn": 1, "repair": 2}, return_dtype=pl.Int64)
+    found = both.join(known, on=["table", "rule"], how="left")
+    return found.sort(order, "table", pl.col("rows"), "rule", descending=[False, False, True, False]).select(
+        "table", "severity", "rule", "rows", "open", "meaning"
+    )
+
+
+def examples(lake: Lake, table: str, rule: str, limit: int = 5) -> pl.DataFrame:
+    """Some rows that broke a rule and are still open, with their text; of superseded ones the text is in bronze."""
+    wanted = "superseded" if rule == SUPERSEDED.name else "open"
+    found = rows(lake, table).filter(pl.col("rule") == rule, pl.col("status") == wanted)
+    return found.sort(*LINEAGE).head(limit).select(*LINEAGE, "key", "raw").collect()
+
+
+def by_file(lake: Lake) -> pl.DataFrame:
+    """One row per raw file: the rows that came in, and how many are good and quarantined now."""
+    parts = []
+    for table in TABLES:
+        if not lake.exists(f"bronze.{table}") or not lake.exists(f"silver.{table}"):
+            continue
+        origin = ["source_file", "loaded_at"]
+        counts = [
+            lake.scan(f"bronze.{table}").group_by(origin).agg(pl.len().cast(pl.Int64).alias("rows")),
+            lake.scan(f"silver.{table}").group_by(origin).agg(pl.len().cast(pl.Int64).alias("good")),
+            rows(lake, table).group_by(origin).agg(pl.len().cast(pl.Int64).alias("quarantined")),
+        ]
+        joined = counts[0]
+        for other in counts[1:]:
+            joined = joined.join(other, on=origin, how="left")
+        parts.append(
+            joined.select(pl.lit(table).alias("table"), *origin, pl.col("rows", "good", "quarantined").fill_null(0))
+        )
+    return pl.concat(parts).sort("loaded_at", "table", "source_file").collect(engine="streaming")
+
+
+def _with_status(lake: Lake, found: pl.LazyFrame, table: str) -> pl.LazyFrame:
+    """A broken row is healed by a good one of its key loaded later; without a key, by its file and line."""
+    mine = found.filter(pl.col("table") == table)
+    key = key_of(table)
+    good = lake.scan(f"silver.{table}").select(pl.col(key).alias("key"), *LINEAGE)
+    broken = mine.filter(pl.col("rule") != SUPERSEDED.name).with_row_index("row")
+    by_key = broken.join(good, on="key", suffix="_good")
+    by_line = broken.filter(pl.col("key").is_null()).join(
+        good.rename({"loaded_at": "loaded_at_good"}), on=["source_file", "source_line"]
+    )
+    healed = pl.concat(
+        [part.filter(pl.col("loaded_at_good") > pl.col("loaded_at")).select("row") for part in (by_key, by_line)]
+    )
+    status = broken.join(healed.unique().with_columns(status=pl.lit("healed")), on="row", how="left").drop("row")
+    beaten = mine.filter(pl.col("rule") == SUPERSEDED.name).with_columns(status=pl.lit("superseded"))
+    return pl.concat([status.with_columns(pl.col("status").fill_null("open")), beaten])

@@ -1,0 +1,163 @@
+"""Splits a piece of one bronze file into good rows, typed, and quarantined rows with the rule that each broke."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from lakehouse.contracts import FACTS, ROW_RULES, TABLES, key_of
+from lakehouse.ingest import FILE, LINEAGE
+from lakehouse.silver.cast import TYPES, broken, cast, raw_text, repaired, value
+from lakehouse.staging import StagedFile
+from lakehouse.storage import Lake
+
+QUARANTINE = "silver.quarantine"
+DIMENSIONS = {"customers": ["customer_id", "signup_date"], "products": ["product_id", "base_price", "launch_date"]}
+DIMENSIONS["campaigns"] = ["campaign_id", "start_date", "end_date"]
+"""What rules over a row look up in other tables."""
+QUARANTINE_SCHEMA = pl.Schema(
+    {
+        "table": pl.String(),
+        "rule": pl.String(),
+        "source_file": pl.String(),
+        "source_line": pl.Int64(),
+        "loaded_at": pl.Datetime("us"),
+        "key": pl.Int64(),
+        "raw": pl.String(),
+        "batch": pl.Int64(),
+    }
+)
+"""Columns of the quarantine; `batch` is the build of the table that put the row there."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some lines of one bronze file: what one task of a build splits."""
+
+    table: str
+    file: str
+    dialect: str
+    version: int
+    first_line: int
+    last_line: int
+    batch: int
+    buckets: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """Files staged for a piece, rows counted by repairing or warning rule, and the first moment of each bucket."""
+
+    good: list[StagedFile]
+    rejected: list[StagedFile]
+    counts: dict[str, int]
+    since: dict[int, datetime]
+
+
+def split(lake: Lake, piece: Piece) -> Split:
+    """Stage a piece's rows: every row is in silver's table or in quarantine, with the first rule that it broke."""
+    facts = piece.table in FACTS
+    silver, quarantine = f"silver.{piece.table}", lake.stage(QUARANTINE)
+    bronze = _bronze(lake, piece)
+    rows = checked(bronze, piece.table, piece.dialect)
+    good = lake.stage(silver, partition_by=["bucket"] if facts else []).write(
+        good_rows(rows, piece.table, piece.buckets)
+    )
+    rejected: list[StagedFile] = []
+    if sum(file.rows for file in good) < bronze.select(pl.len()).collect().item():
+        rejected = quarantine.write(rejected_rows(rows, piece.table, piece.batch))
+    counts = _repairs(rows, piece.table)
+    since: dict[int, datetime] = {}
+    if facts and good:
+        accepted = lake.read_files(silver, good)
+        counts |= _warnings(lake, accepted, piece.table)
+        moments = accepted.group_by(bucket_of("customer_id", piece.buckets)).agg(pl.col("timestamp").min())
+        since = dict(moments.collect(engine="streaming").iter_rows())
+    return Split(good, rejected, {name: count for name, count in counts.items() if count}, since)
+
+
+def checked(bronze: pl.LazyFrame, table: str, dialect: str = "standard") -> pl.LazyFrame:
+    """Bronze rows typed, with `text <column>` and `parsed <column>` beside each, and `rule`: the first one broken."""
+    columns = TABLES[table]
+    rows = bronze.with_columns(raw_text(name, dialect).alias(f"text {name}") for name in columns)
+    rows = rows.with_columns(
+        cast(pl.col(f"text {name}"), column, dialect).alias(f"parsed {name}") for name, column in columns.items()
+    )
+    rows = rows.with_columns(value(f"parsed {name}", column).alias(name) for name, column in columns.items())
+    found = [pl.col("malformed")]
+    for name, column in columns.items():
+        wrong = broken(name, column, f"text {name}", f"parsed {name}")
+        found += [pl.when(is_so).then(pl.lit(rule)) for rule, is_so in wrong]
+    found += [pl.when(rule.broken).then(pl.lit(rule.name)) for rule in ROW_RULES[table] if rule.severity == "reject"]
+    return rows.with_columns(rule=pl.coalesce(found))
+
+
+def good_rows(rows: pl.LazyFrame, table: str, buckets: int) -> pl.LazyFrame:
+    """The rows that break no rejecting rule, with their lineage, and the bucket of facts."""
+    good = rows.filter(pl.col("rule").is_null()).select(*TABLES[table], *LINEAGE)
+    return good.with_columns(bucket_of("customer_id", buckets).alias("bucket")) if table in FACTS else good
+
+
+def rejected_rows(rows: pl.LazyFrame, table: str, batch: int = 1) -> pl.LazyFrame:
+    """The rows that break one, as the quarantine holds them."""
+    fields = pl.struct(pl.col(f"text {name}").alias(name) for name in TABLES[table]).struct.json_encode()
+    return rows.filter(pl.col("rule").is_not_null()).select(
+        pl.lit(table).alias("table"),
+        "rule",
+        *LINEAGE,
+        pl.col(f"parsed {key_of(table)}").alias("key"),
+        pl.coalesce("raw", fields).alias("raw"),
+        pl.lit(batch, pl.Int64).alias("batch"),
+    )
+
+
+def bucket_of(key: str, buckets: int) -> pl.Expr:
+    """The bucket of an id: Knuth's multiplicative hash, the same whatever the library's version."""
+    return ((pl.col(key) % 2**31 * 2_654_435_761 // 2**16) % buckets).cast(pl.Int32)
+
+
+def schema(table: str) -> pl.Schema:
+    """The columns of a silver table."""
+    found: dict[str, pl.DataType] = {name: TYPES[column.kind] for name, column in TABLES[table].items()}
+    found |= {"source_file": pl.String(), "source_line": pl.Int64(), "loaded_at": pl.Datetime("us")}
+    return pl.Schema(found | ({"bucket": pl.Int32()} if table in FACTS else {}))
+
+
+def _bronze(lake: Lake, piece: Piece) -> pl.LazyFrame:
+    rows = lake.scan(f"bronze.{piece.table}", piece.version).filter(pl.col(FILE) == piece.file)
+    return rows.filter(pl.col("source_line").is_between(piece.first_line, piece.last_line)).drop(FILE)
+
+
+def _repairs(rows: pl.LazyFrame, table: str) -> dict[str, int]:
+    """On how many rows each repairing rule was needed."""
+    wrong: dict[str, pl.Expr] = {}
+    for name, column in TABLES[table].items():
+        wrong |= repaired(name, column, f"text {name}", f"parsed {name}")
+    return _sums(rows, wrong)
+
+
+def _warnings(lake: Lake, rows: pl.LazyFrame, table: str) -> dict[str, int]:
+    """On how many good rows each warning rule was broken, by what the other tables say now."""
+    rules = [rule for rule in ROW_RULES[table] if rule.severity == "warn"]
+    for other in sorted({name for rule in rules for name in rule.joins}):
+        rows = _looked_up(lake, rows, other)
+    return _sums(rows, {rule.name: rule.broken for rule in rules})
+
+
+def _sums(rows: pl.LazyFrame, wrong: dict[str, pl.Expr]) -> dict[str, int]:
+    counted = rows.select(is_so.sum().alias(rule) for rule, is_so in wrong.items()).collect(engine="streaming")
+    return counted.row(0, named=True) if wrong else {}
+
+
+def _looked_up(lake: Lake, rows: pl.LazyFrame, table: str) -> pl.LazyFrame:
+    """The rows beside what `DIMENSIONS` says of another table, as `<table>.<column>`."""
+    key, *others = DIMENSIONS[table]
+    if not lake.exists(f"silver.{table}"):
+        names = DIMENSIONS[table]
+        return rows.with_columns(pl.lit(None, schema(table)[name]).alias(f"{table}.{name}") for name in names)
+    known = lake.scan(f"silver.{table}").select(key, pl.col(key).alias(f"{table}.{key}"), *_renamed(table, others))
+    return rows.join(known, on=key, how="left")
+
+
+def _renamed(table: str, names: list[str]) -> list[pl.Expr]:
+    return [pl.col(name).alias(f"{table}.{name}") for name in names]

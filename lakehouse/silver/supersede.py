@@ -1,0 +1,96 @@
+"""Where a key comes twice: the row loaded later wins, whatever the order of builds, and the other is superseded.
+
+Of rows loaded in one run the one of the later file by name, then of the later line, wins.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from lakehouse.contracts import FACTS, SUPERSEDED, key_of
+from lakehouse.ingest import LINEAGE
+from lakehouse.staging import StagedFile
+from lakehouse.storage import Lake
+
+KEYS_AT_ONCE = 8_000_000
+ORDER = ("loaded_at", "source_file", "source_line")
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """What a commit adds and removes so that every key is there once, and the rows that lost."""
+
+    add: list[StagedFile]
+    remove: list[StagedFile]
+    rows: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+
+def supersede(lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[StagedFile]) -> Superseded:
+    """Compare staged files with each other and with the table's present ones, by key."""
+    silver = f"silver.{table}"
+    files = {file.path: file for file in (*old, *new)}
+    clashing = _clashing(lake, silver, key_of(table), new, old) if new else None
+    if clashing is None or clashing.is_empty():
+        return Superseded(list(new), [])
+    rows = _rows(lake, table, list(files.values())).join(clashing.lazy(), on="key", how="semi").collect()
+    losers = rows.sort("key", *ORDER).filter(pl.col("key") == pl.col("key").shift(-1))
+    beaten = set(losers["path"])
+    kept = [part for path in sorted(beaten) for part in _without(lake, silver, files[path], losers)]
+    return Superseded(
+        add=[*(file for file in new if file.path not in beaten), *kept],
+        remove=[file for file in old if file.path in beaten],
+        rows=losers,
+    )
+
+
+def quarantined(losers: pl.DataFrame, table: str, batch: int) -> pl.DataFrame:
+    """The rows that lost as the quarantine holds them; their text is in bronze."""
+    return losers.select(
+        pl.lit(table).alias("table"),
+        pl.lit(SUPERSEDED.name).alias("rule"),
+        "source_file",
+        "source_line",
+        "loaded_at",
+        "key",
+        pl.lit(None, pl.String).alias("raw"),
+        pl.lit(batch, pl.Int64).alias("batch"),
+    )
+
+
+def _clashing(lake: Lake, silver: str, key: str, new: Sequence[StagedFile], old: Sequence[StagedFile]) -> pl.DataFrame:
+    """The keys that come more than once and at least once among the new rows, found in parts that fit into memory."""
+    found = []
+    fresh = lake.read_files(silver, new).select(key=key)
+    present = lake.read_files(silver, old).select(key=key) if old else None
+    for part in _parts(sum(file.rows for file in new)):
+        mine = fresh.filter(part)
+        found.append(mine.group_by("key").len().filter(pl.col("len") > 1).select("key").collect(engine="streaming"))
+        if present is not None:
+            known = mine.unique().collect(engine="streaming")
+            if known.is_empty():
+                continue
+            span = pl.col("key").is_between(known["key"].min(), known["key"].max())
+            clash = present.filter(span).join(known.lazy(), on="key", how="semi")
+            found.append(clash.collect(engine="streaming"))
+    return pl.concat(found).unique()
+
+
+def _parts(rows: int) -> Iterator[pl.Expr]:
+    count = -(-rows // KEYS_AT_ONCE)
+    return (pl.col("key") % count == part for part in range(count))
+
+
+def _rows(lake: Lake, table: str, files: Sequence[StagedFile]) -> pl.LazyFrame:
+    silver = f"silver.{table}"
+    moment = ["customer_id", "timestamp"] if table in FACTS else []
+    rows = lake.read_files(silver, files, include_file_paths="path")
+    inside = pl.col("path").str.replace("file://", "", literal=True).str.strip_prefix(f"{lake.uri(silver)}/")
+    return rows.select(pl.col(key_of(table)).alias("key"), *LINEAGE, *moment, path=inside)
+
+
+def _without(lake: Lake, silver: str, file: StagedFile, losers: pl.DataFrame) -> list[StagedFile]:
+    """A file written again without the rows that lost."""
+    gone = losers.lazy().filter(pl.col("path") == file.path).select(LINEAGE)
+    rows = lake.read_files(silver, [file]).join(gone, on=list(LINEAGE), how="anti")
+    return lake.stage(silver, partition=file.partition).write(rows)

@@ -1,0 +1,100 @@
+"""Data files first, the commit after: how a build writes much in bounded memory and changes a table in one commit.
+
+Files that were staged and never committed (a killed build) belong to no version; `shopsphere maintain` removes them.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import polars as pl
+from deltalake.transaction import AddAction, RemoveAction
+
+ROWS_PER_GROUP = 250_000
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A Parquet file in a table's folder: its path there, its rows and bytes, and the partition that it belongs to."""
+
+    path: str
+    rows: int
+    size: int
+    partition: dict[str, str]
+
+    def add(self) -> AddAction:
+        """The action that makes the file part of the table."""
+        now = int(time.time() * 1000)
+        statistics = json.dumps({"numRecords": self.rows})
+        return AddAction(self.path, self.size, dict(self.partition), now, True, statistics)
+
+    def remove(self) -> RemoveAction:
+        """The action that takes the file out of the table; older versions keep it."""
+        return RemoveAction(self.path, True, int(time.time() * 1000), self.size, dict(self.partition))
+
+
+class Stage:
+    """Lazy rows on their way into files of one table; `files` is filled when `sink` is collected.
+
+    `partition_by` names the columns whose values choose the partition; `partition` fixes those that the rows lack.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        storage_options: Mapping[str, str],
+        *,
+        partition_by: Sequence[str] = (),
+        partition: Mapping[str, object] | None = None,
+    ) -> None:
+        self.files: list[StagedFile] = []
+        self._uri = uri
+        self._options = dict(storage_options) or None
+        self._keys = list(partition_by)
+        self._fixed = {name: partition_text(value) for name, value in (partition or {}).items()}
+        self._partitions: dict[str, dict[str, str]] = {}
+
+    def sink(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """The sink of rows, to be collected; alone or together with others over the same rows."""
+        target: Any = f"{self._uri}/{self._path({})}"
+        if self._keys:
+            target = pl.PartitionBy(self._uri, key=self._keys, include_key=False, file_path_provider=self._partition)
+        return rows.sink_parquet(
+            target,
+            mkdir=True,
+            row_group_size=ROWS_PER_GROUP,
+            storage_options=self._options,
+            sinked_paths_callback=self._sank,
+            lazy=True,
+        )
+
+    def write(self, rows: pl.LazyFrame) -> list[StagedFile]:
+        """Write the rows, streaming, and give the files."""
+        self.sink(rows).collect(engine="streaming")
+        return self.files
+
+    def _partition(self, arguments: Any) -> str:
+        return self._path(arguments.partition_keys.row(0, named=True))
+
+    def _path(self, keys: Mapping[str, object]) -> str:
+        values = self._fixed | {name: partition_text(value) for name, value in keys.items()}
+        folders = [f"{name}={quote(text, safe='')}" for name, text in values.items()]
+        path = "/".join([*folders, f"part-{uuid.uuid4()}.parquet"])
+        self._partitions[path] = values
+        return path
+
+    def _sank(self, arguments: Any) -> None:
+        for file in arguments.paths:
+            path = str(file.path).removeprefix("file://").removeprefix(self._uri).lstrip("/")
+            if file.num_rows:
+                self.files.append(StagedFile(path, file.num_rows, file.num_bytes, self._partitions[path]))
+
+
+def partition_text(value: object) -> str:
+    """A partition's value as Delta's log writes it (Delta protocol, "Partition Value Serialization")."""
+    return value.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(value, datetime) else str(value)

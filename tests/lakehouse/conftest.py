@@ -1,0 +1,47 @@
+"""A shop of a few rows, written as the contract's files, for tests that look at single values."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from lakehouse.contracts import TABLES
+from lakehouse.settings import Settings
+from lakehouse.storage import Lake
+
+CUSTOMER = {"customer_id": "7", "signup_date": "2023-01-01", "country": "DE", "age": "30", "gender": "Male"}
+CUSTOMER |= {"loyalty_tier": "Gold", "acquisition_channel": "Email"}
+PRODUCT = {"product_id": "1630", "category": "Home", "brand": "Brand_1", "base_price": "40.45", "is_premium": "0"}
+PRODUCT |= {"launch_date": "2023-01-01"}
+CAMPAIGN = {"campaign_id": "3", "channel": "Email", "objective": "Retention", "start_date": "2024-01-01"}
+CAMPAIGN |= {"end_date": "2024-02-01", "target_segment": "All", "expected_uplift": "0.1"}
+EVENT = {"event_id": "1", "timestamp": "2024-01-01 09:59:00", "customer_id": "7", "session_id": "5"}
+EVENT |= {"event_type": "view", "product_id": "1630.0", "device_type": "mobile", "traffic_source": "Organic"}
+EVENT |= {"campaign_id": "0", "page_category": "PDP", "session_duration_sec": "12.5", "experiment_group": "Control"}
+TRANSACTION = {"transaction_id": "1", "timestamp": "2024-01-01 10:00:00", "customer_id": "7", "product_id": "1630.0"}
+TRANSACTION |= {"quantity": "2", "discount_applied": "0.15", "gross_revenue": "68.76", "campaign_id": "0"}
+TRANSACTION |= {"refund_flag": "0"}
+GOOD = dict(zip(TABLES, (CUSTOMER, PRODUCT, CAMPAIGN, EVENT, TRANSACTION), strict=True))
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """An empty lake in a folder."""
+    return Lake(Settings(var_dir=tmp_path / "var", lake_root=""))
+
+
+@pytest.fixture
+def write_shop(tmp_path):
+    """Write a folder of contract files: one good row per table, or the given rows as changes of it."""
+
+    def write(name: str = "raw", only: tuple[str, ...] = tuple(TABLES), **tables: list[dict[str, str]]) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for table in only:
+            with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, list(TABLES[table]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(GOOD[table] | changes for changes in tables.get(table, [{}]))
+        return folder
+
+    return write

@@ -1,0 +1,231 @@
+"""The contract: what each quirk of raw data becomes, and that no row is lost on the way."""
+
+import gzip
+from datetime import datetime
+from decimal import Decimal
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies
+
+from lakehouse.build import build
+from lakehouse.contracts import TABLES, rules
+from lakehouse.errors import SourceError
+from lakehouse.ingest import ingest
+from lakehouse.quarantine import by_file, by_rule, examples
+from lakehouse.settings import Settings
+from lakehouse.storage import Lake
+
+
+def loaded(lake, folder, **options):
+    """The lake after the folder was ingested and built."""
+    ingest(lake, str(folder), **options)
+    build(lake)
+    return lake
+
+
+def table(lake, name):
+    """A table's rows as dicts."""
+    return lake.scan(name).collect().to_dicts()
+
+
+@pytest.mark.parametrize(
+    ("changed", "change", "rule"),
+    [
+        ("transactions", {"customer_id": ""}, "customer_id_missing"),
+        ("transactions", {"product_id": "16.5"}, "product_id_not_a_whole_number"),
+        ("transactions", {"timestamp": "2024-01-01T10:00"}, "timestamp_not_a_timestamp"),
+        ("transactions", {"timestamp": "2024-02-30 10:00:00"}, "timestamp_not_a_timestamp"),
+        ("transactions", {"discount_applied": "1.5"}, "discount_applied_not_in_0_to_1"),
+        ("transactions", {"gross_revenue": ""}, "gross_revenue_missing"),
+        ("transactions", {"gross_revenue": "1e400"}, "gross_revenue_not_an_amount"),
+        ("transactions", {"product_id": ""}, "product_id_missing"),
+        ("transactions", {"refund_flag": "2"}, "refund_flag_not_0_or_1"),
+        ("transactions", {"refund_flag": "1"}, "refund_above_zero"),
+        ("transactions", {"gross_revenue": "-68.76"}, "sale_below_zero"),
+        ("transactions", {"quantity": "0"}, "quantity_below_1"),
+        ("events", {"session_duration_sec": "nan"}, "session_duration_sec_not_a_number"),
+        ("events", {"event_type": " "}, "event_type_missing"),
+        ("events", {"page_category": "x" * 10_001}, "page_category_too_long"),
+        ("campaigns", {"end_date": "2023-12-31"}, "end_date_before_start_date"),
+        ("customers", {"age": "-1"}, "age_below_0"),
+    ],
+)
+def test_a_row_that_must_be_rejected_is_in_quarantine(lake, write_shop, changed, change, rule):
+    """It has the rule's name and its own text; silver does not have it."""
+    loaded(lake, write_shop(**{changed: [change]}))
+    found = table(lake, "silver.quarantine")
+    assert [(changed, rule)] == [(row["table"], row["rule"]) for row in found]
+    assert next(iter(change.values())) in found[0]["raw"]
+    assert table(lake, f"silver.{changed}") == []
+    assert rules(changed)[rule][0] == "reject"
+
+
+@pytest.mark.parametrize(
+    ("changed", "change", "rule", "column", "value"),
+    [
+        ("events", {"traffic_source": "ORGANIC"}, "traffic_source_case", "traffic_source", "organic"),
+        ("events", {"device_type": ""}, "device_type_empty", "device_type", "unknown"),
+        ("events", {"customer_id": "7.0"}, "customer_id_written_as_float", "customer_id", 7),
+        ("transactions", {"campaign_id": "0"}, None, "campaign_id", None),
+        ("transactions", {"gross_revenue": "68.764"}, None, "gross_revenue", Decimal("68.76")),
+        ("transactions", {"customer_id": "8"}, "customer_id_unknown", "customer_id", 8),
+        ("transactions", {"product_id": "9"}, "product_id_unknown", "product_id", 9),
+        ("transactions", {"gross_revenue": "70"}, "gross_revenue_off_list_price", "quantity", 2),
+        ("transactions", {"timestamp": "2022-01-01 00:00:00"}, "before_signup", "quantity", 2),
+        ("transactions", {"timestamp": "2022-01-01 00:00:00"}, "before_launch", "quantity", 2),
+        (
+            "transactions",
+            {"timestamp": "2025-01-01 00:00:00", "campaign_id": "3"},
+            "outside_campaign_dates",
+            "quantity",
+            2,
+        ),
+        ("transactions", {"product_id": "", "gross_revenue": ""}, "unpriced", "product_id", None),
+        ("events", {"campaign_id": "3"}, "campaign_without_paid_source", "campaign_id", 3),
+        ("events", {"product_id": ""}, "product_id_missing_on_event", "product_id", None),
+    ],
+)
+def test_a_row_that_can_be_kept_is_kept_and_counted(lake, write_shop, *, changed, change, rule, column, value):
+    """Repaired or warned about; the count is in silver.checks."""
+    loaded(lake, write_shop(**{changed: [change]}))
+    assert [value] == [row[column] for row in table(lake, f"silver.{changed}")]
+    counted = {row["rule"]: row["rows"] for row in table(lake, "silver.checks") if row["table"] == changed}
+    if rule:
+        assert counted[rule] == 1
+        assert rules(changed)[rule][0] in ("repair", "warn")
+
+
+def test_the_row_loaded_last_wins(lake, write_shop):
+    """In one file the later line, in one run the later file by name, else the later run; the loser is superseded."""
+    folder = write_shop(transactions=[{"quantity": "1"}, {"quantity": "2"}])
+    (folder / "transactions-2.csv").write_bytes(
+        (folder / "transactions.csv").read_bytes().replace(b",2,0.15", b",3,0.15").replace(b",1,0.15", b",4,0.15")
+    )
+    loaded(lake, folder)
+    winner = table(lake, "silver.transactions")
+    assert [(row["quantity"], row["source_file"]) for row in winner] == [(2, "transactions.csv")]
+    loaded(lake, write_shop("later", only=("transactions",), transactions=[{"quantity": "4"}]))
+    assert [row["quantity"] for row in table(lake, "silver.transactions")] == [4]
+    assert {"superseded"} == {row["rule"] for row in table(lake, "silver.quarantine")}
+    assert all(row["rows"] == row["good"] + row["quarantined"] for row in by_file(lake).to_dicts())
+
+
+def test_a_corrected_file_heals_exactly_its_rows(lake, write_shop):
+    """What it mends is no longer open, what it leaves broken is."""
+    bad = [{"transaction_id": "1", "quantity": "x"}, {"transaction_id": "2", "quantity": "y"}, {"transaction_id": "z"}]
+    loaded(lake, write_shop(transactions=bad))
+    assert by_rule(lake).filter(severity="reject")["open"].sum() == 3
+    mended = [{"transaction_id": "1"}, {"transaction_id": "2", "quantity": "y"}, {"transaction_id": "3"}]
+    loaded(lake, write_shop(only=("transactions",), transactions=mended))
+    assert sorted(row["transaction_id"] for row in table(lake, "silver.transactions")) == [1, 3]
+    still = examples(lake, "transactions", "quantity_not_a_whole_number")
+    assert [row["key"] for row in still.to_dicts()] == [2, 2]
+    assert by_rule(lake).filter(rule="transaction_id_not_a_whole_number")["open"].sum() == 0
+
+
+BROKEN_LINES = {
+    "too_few_fields": b"2,2024-01-01 10:00:00,7",
+    "too_many_fields": b"2,2024-01-01 10:00:00,7,1630,2,0.15,68.76,0,0,0",
+    "not_utf8": b"2,2024-01-01 10:00:00,7,1630,2,0.15,68.76,0,\xe9",
+    "nul_byte": b"2,2024-01-01 10:00:00,7,1630,2,0.15,68.76,\x00,0",
+    "unclosed_quote": b'2,"2024-01-01 10:00:00,7,1630,2,0.15,68.76,0,0',
+}
+
+
+@pytest.mark.parametrize(("rule", "line"), BROKEN_LINES.items())
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n3,2024-01-01 10:00:00,7,1630,2,0.15,68.76,0,0\n"])
+def test_a_broken_line_is_one_row_of_quarantine(lake, write_shop, rule, line, end):
+    """The lines around it are read as if it were not there, and its number is the file's."""
+    folder = write_shop()
+    path = folder / "transactions.csv"
+    path.write_bytes(path.read_bytes() + line + end)
+    loaded(lake, folder)
+    assert [(rule, 3)] == [(row["rule"], row["source_line"]) for row in table(lake, "silver.quarantine")]
+    assert (2 if b"3,2024" in end else 1) == len(table(lake, "silver.transactions"))
+
+
+def test_quoted_fields_may_hold_commas_and_lines(lake, write_shop):
+    """As RFC 4180 has them."""
+    loaded(lake, write_shop(products=[{"brand": 'A, "B"\nC'}]))
+    assert [row["brand"] for row in table(lake, "silver.products")] == ['A, "B"\nC']
+
+
+def test_compressed_files_are_the_same_content(lake, write_shop):
+    """The second offer, compressed, commits nothing."""
+    folder = write_shop()
+    loaded(lake, folder)
+    for name in TABLES:
+        path = folder / f"{name}.csv"
+        (folder / f"{name}.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert not ingest(lake, str(folder)).changed
+
+
+def test_dates_as_excel_saves_them_must_be_declared(lake, write_shop):
+    """Undeclared they are refused with how to declare them; declared, the day comes first and `Null` is nothing."""
+    folder = write_shop(
+        events=[{"timestamp": "03-02-2024 09:05", "device_type": "Null"}],
+        transactions=[{"timestamp": "03-02-2024 10:00", "product_id": "Null", "gross_revenue": "Null"}],
+    )
+    with pytest.raises(SourceError, match="--dialect excel"):
+        ingest(lake, str(folder))
+    assert not lake.exists("bronze.customers")
+    loaded(lake, folder, dialect="excel")
+    assert [datetime(2024, 2, 3, 9, 5)] == [row["timestamp"] for row in table(lake, "silver.events")]
+    assert [row["product_id"] for row in table(lake, "silver.transactions")] == [None]
+    assert [row["device_type"] for row in table(lake, "silver.events")] == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda raw: b"\xff\xfe" + raw.decode().encode("utf-16-le"), "UTF-16"),
+        (lambda raw: raw.replace(b"customer_id", b"client", 1), "lacks 'customer_id' and has unknown 'client'"),
+        (lambda raw: raw.replace(b"age", b"age,shoe_size", 1), "has unknown 'shoe_size'"),
+        (lambda raw: b"", "lacks"),
+        (None, "has no customers.csv"),
+    ],
+)
+def test_a_file_off_the_contract_is_one_clear_error(lake, write_shop, spoil, said):
+    """It names the file and what is wrong, and nothing of the source is committed."""
+    folder = write_shop()
+    path = folder / "customers.csv"
+    path.write_bytes(spoil(path.read_bytes())) if spoil else path.unlink()
+    with pytest.raises(SourceError, match=r"customers\.csv") as caught:
+        ingest(lake, str(folder))
+    assert said in str(caught.value)
+    assert not lake.exists("bronze.events")
+
+
+FIELD = strategies.one_of(
+    strategies.sampled_from(["", "1", "2", "3.0", "0", "-4", "1e400", "nan", "x", "2024-02-30", "2024-02-01 10:00:00"]),
+    strategies.text(max_size=8),
+    strategies.binary(max_size=6).map(lambda raw: raw.decode("latin-1")),
+)
+ROWS = strategies.lists(strategies.lists(FIELD, min_size=9, max_size=9), max_size=8)
+
+
+@given(strategies.lists(ROWS, min_size=1, max_size=3), strategies.sampled_from(["\n", "\r\n"]), strategies.booleans())
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_row_is_good_or_in_quarantine_for_every_file(tmp_path_factory, files, end, built_each_time):
+    """Whatever the bytes, and after every run: rows in = good + quarantined, per file; no key twice in silver."""
+    folder = tmp_path_factory.mktemp("any")
+    lake = Lake(Settings(var_dir=folder / "var", lake_root=""))
+    for number, rows in enumerate(files):
+        raw = folder / f"raw{number}"
+        raw.mkdir()
+        for name, columns in TABLES.items():
+            body = rows if name == "transactions" else []
+            lines = [",".join(columns), *(",".join(row) for row in body)]
+            (raw / f"{name}.csv").write_bytes((end.join(lines) + end).encode("utf-8", "surrogatepass"))
+        ingest(lake, str(raw))
+        if built_each_time or number == len(files) - 1:
+            build(lake)
+            counts = by_file(lake)
+            assert counts.filter(pl.col("rows") != pl.col("good") + pl.col("quarantined")).is_empty()
+            silver = lake.scan("silver.transactions").collect()
+            assert silver["transaction_id"].n_unique() == silver.height
+    assert (
+        lake.scan("silver.quarantine").collect()["rule"].null_count() == 0 if lake.exists("silver.quarantine") else True
+    )

@@ -1,0 +1,208 @@
+"""Increments: whatever order the files come in, and whenever a build dies, the lake ends as if built at once."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import datetime
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies
+from polars.testing import assert_frame_equal
+
+from lakehouse.build import build
+from lakehouse.contracts import TABLES
+from lakehouse.ingest import ingest
+from lakehouse.quarantine import by_file
+from lakehouse.settings import Settings
+from lakehouse.silver.history import HISTORY
+from lakehouse.storage import Lake
+
+KEYS = {
+    **{f"silver.{table}": [next(iter(columns))] for table, columns in TABLES.items()},
+    HISTORY: ["customer_id", "valid_from"],
+    "silver.quarantine": ["table", "source_file", "source_line", "loaded_at"],
+    "gold.customer_features": ["customer_id", "as_of"],
+    "gold.product_features": ["product_id", "as_of"],
+    "gold.campaign_exposures": ["customer_id", "campaign_id"],
+    "gold.interactions": ["customer_id", "product_id", "as_of"],
+}
+RUN_BOOKKEEPING = ["bucket", "batch", "loaded_at", "source_file", "source_line", "valid_from"]
+
+
+def lake_at(folder, rows_per_bucket=2_000):
+    """A lake whose small tables are divided into several buckets."""
+    return Lake(Settings(var_dir=folder, lake_root="", rows_per_bucket=rows_per_bucket))
+
+
+def contents(lake, *, drop=("bucket", "batch")):
+    """Every table, sorted by key, without what only says how it was stored."""
+    found = {}
+    for table, key in KEYS.items():
+        if lake.exists(table):
+            frame = lake.scan(table).collect()
+            kept = [name for name in key if name not in drop]
+            found[table] = frame.drop(*drop, strict=False).sort(*(kept or frame.columns))
+    return found
+
+
+def assert_same(left, right):
+    """Exact, but for floats: 1e-9 relative."""
+    assert left.keys() == right.keys()
+    for table, frame in left.items():
+        assert_frame_equal(frame, right[table], rel_tol=1e-9, abs_tol=0)
+
+
+def rebuilt(lake, folder):
+    """The same bronze, built from nothing."""
+    fresh = lake_at(folder)
+    for layer in ("bronze",):
+        (folder / "lake").mkdir(parents=True)
+        (folder / "lake" / layer).symlink_to(lake.settings.var_dir / "lake" / layer)
+    build(fresh)
+    return fresh
+
+
+def split_into(csvs, folder, parts, order, table):
+    """The rows of a table's file dealt out to folders at random; the other tables go with the first."""
+    lines = (csvs / f"{table}.csv").read_text().splitlines()
+    header, rows = lines[0], lines[1:]
+    folders = []
+    for part in range(parts):
+        target = folder / f"part{part}"
+        target.mkdir()
+        mine = [row for number, row in enumerate(rows) if order[number % len(order)] % parts == part]
+        (target / f"{table}.csv").write_text("\n".join([header, *mine]) + "\n")
+        for other in TABLES:
+            if other != table and part == 0:
+                (target / f"{other}.csv").write_bytes((csvs / f"{other}.csv").read_bytes())
+        folders.append(target)
+    return folders
+
+
+@pytest.fixture(scope="module")
+def small_csvs(tmp_path_factory, tiny_csvs):
+    """The small shop's first 120 customers."""
+    folder = tmp_path_factory.mktemp("small_csvs")
+    for table in TABLES:
+        rows = pl.read_csv(tiny_csvs / f"{table}.csv", infer_schema=False, truncate_ragged_lines=True)
+        if "customer_id" in rows.columns:
+            rows = rows.filter(pl.col("customer_id").cast(pl.Int64, strict=False).fill_null(0) <= 120)
+        rows.write_csv(folder / f"{table}.csv")
+    return folder
+
+
+@given(
+    table=strategies.sampled_from(["transactions", "events", "customers"]),
+    parts=strategies.integers(2, 3),
+    order=strategies.lists(strategies.integers(0, 5), min_size=3, max_size=17),
+    built=strategies.lists(strategies.booleans(), min_size=3, max_size=3),
+)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+def test_increments_equal_a_full_build(tmp_path_factory, small_csvs, *, table, parts, order, built):
+    """Rows that come in any split and order, built after each file or not, give the tables of one build."""
+    folder = tmp_path_factory.mktemp("split")
+    lake = lake_at(folder / "var")
+    for number, part in enumerate(split_into(small_csvs, folder, parts, order, table)):
+        ingest(lake, str(part))
+        if built[number]:
+            build(lake)
+    build(lake)
+    assert_same(contents(rebuilt(lake, folder / "again")), contents(lake))
+    at_once = lake_at(folder / "once")
+    ingest(at_once, str(small_csvs))
+    build(at_once)
+    drop = (*RUN_BOOKKEEPING, "raw")
+    left, right = (contents(each, drop=drop) for each in (at_once, lake))
+    for name in (HISTORY, "silver.quarantine"):  # superseding and history tell of the order in which files came
+        left.pop(name, None), right.pop(name, None)
+    assert_same(left, right)
+
+
+def test_a_correction_changes_only_what_it_touches(tmp_path, write_shop):
+    """The corrected row supersedes, later as_ofs follow, the files of earlier ones stay as they were."""
+    days = [{"transaction_id": str(day), "timestamp": f"2024-0{day}-10 10:00:00"} for day in range(1, 6)]
+    lake = lake_at(tmp_path / "var")
+    ingest(lake, str(write_shop(transactions=days)))
+    build(lake)
+    before = {file.path for file in lake.files("gold.customer_features")}
+    correction = days[3] | {"quantity": "9", "gross_revenue": "309.44"}
+    ingest(lake, str(write_shop("late", only=("transactions",), transactions=[correction])))
+    build(lake)
+    features = lake.scan("gold.customer_features").sort("as_of").collect()
+    assert [float(value) for value in features["monetary"]] == [68.76, 137.52, 206.28, 515.72, 584.48]
+    kept = before & {file.path for file in lake.files("gold.customer_features")}
+    assert len(kept) == 3
+    assert_same(contents(rebuilt(lake, tmp_path / "again")), contents(lake))
+
+
+def test_what_a_customer_was_is_kept(tmp_path, write_shop):
+    """A tier that rises later is the later one only in features after it."""
+    lake = lake_at(tmp_path / "var")
+    bought = {"transaction_id": "1", "timestamp": "2024-01-10 10:00:00"}
+    ingest(lake, str(write_shop(transactions=[bought])))
+    build(lake)
+    later = {"transaction_id": "2", "timestamp": "2024-03-10 10:00:00"}
+    risen = [{"loyalty_tier": "Platinum"}]
+    ingest(lake, str(write_shop("later", only=("customers", "transactions"), transactions=[later], customers=risen)))
+    build(lake)
+    assert [None, datetime(2024, 1, 10, 10)] == lake.scan(HISTORY).sort("valid_from").collect()["valid_from"].to_list()
+    features = lake.scan("gold.customer_features").sort("as_of").collect()
+    assert features.filter(pl.col("as_of") > datetime(2024, 1, 11))["loyalty_level"].to_list() == [3, 3, 3]
+    first = lake.scan("gold.customer_features", 0)
+    assert_same(contents(rebuilt(lake, tmp_path / "again")), contents(lake))
+    assert first is not None
+
+
+def test_crowded_buckets_are_divided_anew(tmp_path, small_csvs):
+    """When a table has grown beyond its buckets it is built again with more, and says the same."""
+    lake = lake_at(tmp_path / "var", rows_per_bucket=1_000_000)
+    ingest(lake, str(small_csvs))
+    build(lake)
+    assert {"0"} == {file.partition["bucket"] for file in lake.files("silver.events")}
+    before = contents(lake)
+    crowded = lake_at(tmp_path / "var", rows_per_bucket=500)
+    build(crowded)
+    assert len({file.partition["bucket"] for file in crowded.files("silver.events")}) > 4
+    assert_same(before, contents(crowded))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from lakehouse.build import build
+from lakehouse.ingest import ingest
+from lakehouse.settings import Settings
+from lakehouse.storage import Lake
+lake = Lake(Settings(var_dir=Path(sys.argv[1]), lake_root="", rows_per_bucket=2_000))
+print("ready", flush=True)
+for folder in sys.argv[2:]:
+    ingest(lake, folder, progress=lambda sentence: print(sentence, flush=True))
+    build(lake, progress=lambda sentence: print(sentence, flush=True))
+"""
+
+
+@pytest.mark.parametrize("lines", [2, 6, 9, 13])
+def test_a_killed_run_is_completed_by_the_next(tmp_path, small_csvs, lines):
+    """SIGKILL after so many lines of progress: every table is readable, and the next run ends as an undisturbed one."""
+    folders = [str(part) for part in split_into(small_csvs, tmp_path, 2, [0, 1, 1], "events")]
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "var"), *folders]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    for _ in range(lines):
+        process.stdout.readline()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    lake = lake_at(tmp_path / "var")
+    contents(lake)
+    for folder in folders:
+        ingest(lake, folder)
+        build(lake)
+    assert by_file(lake).filter(pl.col("rows") != pl.col("good") + pl.col("quarantined")).is_empty()
+    undisturbed = lake_at(tmp_path / "undisturbed")
+    for folder in folders:
+        ingest(undisturbed, folder)
+        build(undisturbed)
+    drop = ("bucket", "batch", "loaded_at")
+    assert_same(contents(undisturbed, drop=drop), contents(lake, drop=drop))
