@@ -13,7 +13,7 @@ from lakehouse.storage import Lake
 
 QUARANTINE = "silver.quarantine"
 DIMENSIONS = {"customers": ["customer_id", "signup_date"], "products": ["product_id", "base_price", "launch_date"]}
-DIMENSIONS["campaigns"] = ["campaign_id", "start_date", "end_date"]
+DIMENSIONS["campaigns"] = ["campaign_id", "channel", "start_date", "end_date"]
 """What rules over a row look up in other tables."""
 QUARANTINE_SCHEMA = pl.Schema(
     {
