@@ -1,4 +1,4 @@
-"""The commands of the lake: ingest, build, sql."""
+"""The commands of the lake: ingest, build, sql, catalog."""
 
 import sys
 import time
@@ -28,7 +28,7 @@ class Format(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for command in (ingest, build, sql):
+    for command in (ingest, build, sql, catalog):
         app.command()(command)
 
 
@@ -109,6 +109,19 @@ def sql(
         answers = list(run_script(session, text, parameter or ()))
         for answer in answers if output is None else answers[-1:]:
             show(answer, output_format.value, output)
+
+
+def catalog(
+    delta: Annotated[
+        bool, typer.Option("--delta", help="Views over delta_scan, which follow the lake and need the delta extension.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="File to write to instead of the terminal.")] = None,
+) -> None:
+    """Write SQL that makes the tables views in any DuckDB, comments included."""
+    from lakehouse.catalog import catalog as run
+    from lakehouse.query_output import write
+
+    write(run(_lake(), delta=delta).encode(), output)
 
 
 def _lake() -> "Lake":

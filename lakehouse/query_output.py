@@ -19,9 +19,17 @@ def show(frame: pl.DataFrame, output_format: str = "table", output: Path | None 
     Raises:
         ConfigurationError: Parquet has nowhere to go but a terminal, or the file cannot be written.
     """
-    content = encoded(frame, output_format)
     if output is None and output_format == "parquet" and sys.stdout.isatty():
         raise ConfigurationError("Parquet is not for a terminal: name a file with --output")
+    write(encoded(frame, output_format), output)
+
+
+def write(content: bytes, output: Path | None) -> None:
+    """Write to a file, or to the terminal where there is none.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
     try:
         if output is None:
             sys.stdout.buffer.write(content)
