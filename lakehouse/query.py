@@ -57,15 +57,17 @@ def add_views(
     *,
     versions: Mapping[str, int] | None = None,
     at: datetime | None = None,
-) -> None:
-    """Make, or make anew, the views on some tables; a table that is not there has none.
+) -> list[str]:
+    """Make, or make anew, the views on some tables; gives those that are not there, which have none.
 
     Raises:
         VersionError: a table has no such version, or keeps it no more.
     """
+    absent = []
     for table in names:
         rows = scan_at(lake, table, versions=versions or {}, at=at)
         if rows is None:
+            absent.append(table)
             continue
         schema, _, name = table.rpartition(".")
         registered = f"_{schema}_{name}"
@@ -74,6 +76,7 @@ def add_views(
         connection.execute(f'create schema if not exists "{schema or "main"}"')
         connection.execute(f'create or replace view {view} as select * from "{registered}"')
         connection.execute("; ".join(comments(table, view, rows.collect_schema().names())))
+    return absent
 
 
 def comments(table: str, view: str, columns: Iterable[str]) -> list[str]:
@@ -103,12 +106,21 @@ def sql(
         SqlError: DuckDB refuses it; the message is DuckDB's, without a traceback.
         VersionError: a table has no such version, or keeps it no more.
     """
-    with connect(lake, query=query, versions=versions, at=at) as connection:
-        return run(connection, query, parameters)
+    with duckdb.connect() as connection:
+        absent = add_views(connection, lake, named(query), versions=versions, at=at)
+        return run(connection, query, parameters, absent=absent)
 
 
-def run(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+def run(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    absent: Iterable[str] = (),
+) -> pl.DataFrame:
     """The answer of one SQL statement on an open connection; empty for a statement that has none, such as SET.
+
+    A failure names the one of the `absent` tables that the statement wants.
 
     Raises:
         SqlError: DuckDB refuses it.
@@ -123,6 +135,8 @@ def run(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[s
                 f"that version's files are gone (vacuumed, or a person was forgotten), ask for a newer one: {reason}"
             )
         if isinstance(error, duckdb.CatalogException):
+            missing = [table for table in absent if table in query.lower()]
+            reason = f"there is no {missing[0]} yet, or was none then" if missing else reason
             reason += "; `show tables` lists what there is"
         raise SqlError(f"the query failed: {reason}") from error
 

@@ -67,7 +67,7 @@ def as_table(frame: pl.DataFrame) -> str:
     with pl.Config(
         tbl_rows=max(SHOWN_ROWS, frame.width),
         tbl_cols=-1,
-        fmt_str_lengths=60,
+        fmt_str_lengths=120,
         tbl_width_chars=max(shutil.get_terminal_size((160, 24)).columns, 80),
         tbl_hide_dataframe_shape=True,
         tbl_hide_column_data_types=True,

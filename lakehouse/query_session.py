@@ -50,11 +50,11 @@ class Session:
         """
         if SHOW_TABLES.fullmatch(statement):
             return self._tables()
-        add_views(self._connection, self._lake, named(statement), versions=self._versions, at=self._at)
+        absent = add_views(self._connection, self._lake, named(statement), versions=self._versions, at=self._at)
         described = DESCRIBE.fullmatch(statement)
-        if described and described[1].lower() in tables():
+        if described and described[1].lower() in tables().keys() - absent:
             return self._described(described[1].lower())
-        return run(self._connection, statement, parameters)
+        return run(self._connection, statement, parameters, absent=absent)
 
     def explain(self, statement: str, parameters: Mapping[str, Any] | None = None) -> str:
         """DuckDB's plan of a statement, without running it.
