@@ -87,7 +87,7 @@ def sql(
 ) -> None:
     """Query the lake with DuckDB; without a query, a prompt, or what comes through a pipe."""
     from lakehouse.query_examples import listed
-    from lakehouse.query_output import show
+    from lakehouse.query_output import show, write
     from lakehouse.query_script import plans, read, run_script
     from lakehouse.query_session import Session
     from lakehouse.query_versions import parse_versions
@@ -104,7 +104,7 @@ def sql(
             return
         text = read(query, file=file, example_name=example)
         if explain:
-            typer.echo("\n".join(plans(session, text, parameter or ())))
+            write("\n".join(plans(session, text, parameter or ())).encode(), output)
             return
         answers = list(run_script(session, text, parameter or ()))
         for answer in answers if output is None else answers[-1:]:

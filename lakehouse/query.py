@@ -131,9 +131,7 @@ def run(
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
         reason = str(error).strip()
         if GONE.search(reason):
-            reason = (
-                f"that version's files are gone (vacuumed, or a person was forgotten), ask for a newer one: {reason}"
-            )
+            reason = "a file of that version is gone (vacuumed, or a person was forgotten): ask for a newer version"
         if isinstance(error, duckdb.CatalogException):
             missing = [table for table in absent if table in query.lower()]
             reason = f"there is no {missing[0]} yet, or was none then" if missing else reason

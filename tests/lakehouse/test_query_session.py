@@ -92,7 +92,7 @@ def test_versions_that_are_not_there_say_so(grown):
         sql(grown, "from metrics", versions={"metrics": 0})
     grown.overwrite(TABLE, pl.DataFrame({"units": [1]}))
     grown.delta(TABLE).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
-    with pytest.raises(SqlError, match="that version's files are gone"):
+    with pytest.raises(SqlError, match="a file of that version is gone"):
         sql(grown, f"from {TABLE}", versions={TABLE: 1})
 
 
