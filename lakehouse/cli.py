@@ -1,5 +1,6 @@
-"""The commands of the lake: ingest, build, sql."""
+"""The commands of the lake: ingest, build, sql, catalog."""
 
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -11,6 +12,9 @@ import typer
 
 if TYPE_CHECKING:
     from lakehouse.storage import Lake
+
+
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f"]
 
 
 class Format(StrEnum):
@@ -31,7 +35,7 @@ class Dialect(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for command in (ingest, build, sql):
+    for command in (ingest, build, sql, catalog):
         app.command()(command)
 
 
@@ -72,20 +76,62 @@ def build(
 
 def sql(
     query: Annotated[
-        str | None, typer.Argument(help="A query over bronze.*, silver.*, gold.*, predictions, metrics.")
+        str | None, typer.Argument(help="A query over bronze.*, silver.*, gold.*, predictions, metrics, promotions.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="File with the query; - is the input.")] = None,
+    example: Annotated[str | None, typer.Option(help="A query that comes with the shop.")] = None,
+    list_examples: Annotated[bool, typer.Option("--examples", help="List those queries.")] = False,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="Value of a $name in the query, as name=EXPRESSION; may be given again.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show DuckDB's plan instead of the answer.")] = False,
+    at_version: Annotated[
+        list[str] | None,
+        typer.Option(help="Read a table at a version, as gold.customer_features=12; may be given again."),
+    ] = None,
+    at_time: Annotated[
+        datetime | None, typer.Option(formats=MOMENTS, help="Read all tables as they were at that moment, in UTC.")
     ] = None,
     output_format: Annotated[Format, typer.Option("--format", help="How to write the answer.")] = Format.TABLE,
     output: Annotated[Path | None, typer.Option(help="File to write to instead of the terminal.")] = None,
 ) -> None:
-    """Query the lake with DuckDB; without a query, a prompt."""
-    from lakehouse.query import sql as run
-    from lakehouse.query_output import prompt, show
+    """Query the lake with DuckDB; without a query, a prompt, or what comes through a pipe."""
+    from lakehouse.query_examples import listed
+    from lakehouse.query_output import show, write
+    from lakehouse.query_script import plans, read, run_script
+    from lakehouse.query_session import Session
+    from lakehouse.query_versions import parse_versions
 
-    lake = _lake()
-    if query is None:
-        prompt(lake)
+    if list_examples:
+        show(listed(), output_format.value, output)
         return
-    show(run(lake, query), output_format.value, output)
+    lake = _lake()
+    with Session(lake, versions=parse_versions(at_version or ()), at=at_time) as session:
+        if not (query or file or example) and sys.stdin.isatty():
+            from lakehouse.query_prompt import prompt
+
+            prompt(session, lake)
+            return
+        text = read(query, file=file, example_name=example)
+        if explain:
+            write("\n".join(plans(session, text, parameter or ())).encode(), output)
+            return
+        answers = list(run_script(session, text, parameter or ()))
+        for answer in answers if output is None else answers[-1:]:
+            show(answer, output_format.value, output)
+
+
+def catalog(
+    delta: Annotated[
+        bool, typer.Option("--delta", help="Views over delta_scan, which follow the lake and need the delta extension.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="File to write to instead of the terminal.")] = None,
+) -> None:
+    """Write SQL that makes the tables views in any DuckDB, comments included."""
+    from lakehouse.catalog import catalog as run
+    from lakehouse.query_output import write
+
+    write(run(_lake(), delta=delta).encode(), output)
 
 
 def _lake() -> "Lake":
