@@ -36,6 +36,14 @@ class Settings(BaseSettings):
             description="Rows of events and transactions that a build holds in memory at once; fewer need less memory.",
         ),
     ] = 2_000_000
+    retention_days: Annotated[
+        int,
+        Field(
+            validation_alias=AliasChoices("LAKE_RETENTION_DAYS"),
+            ge=1,
+            description="Days for which `maintain` keeps files that no newest version, model or prediction needs.",
+        ),
+    ] = 7
     aws_endpoint_url: Annotated[
         str,
         Field(

@@ -13,6 +13,8 @@ from lakehouse.settings import Settings
 from lakehouse.staging import Stage, StagedFile, partition_text
 
 T = TypeVar("T")
+KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
+"""Otherwise a checkpoint deletes the log of versions older than 30 days, and what pins them pins nothing readable."""
 
 
 class Lake:
@@ -105,6 +107,10 @@ class Lake:
         """Delete the rows that match an SQL predicate, in one commit."""
         self._guard(lambda: self.delta(table).delete(predicate))
 
+    def change(self, table: str, work: Callable[[DeltaTable], T]) -> T:
+        """What `work` gives for the newest version of a table: maintenance that neither adds nor removes rows."""
+        return self._guard(lambda: work(self.delta(table)))
+
     def stage(
         self, table: str, *, partition_by: Sequence[str] = (), partition: Mapping[str, object] | None = None
     ) -> Stage:
@@ -154,6 +160,7 @@ class Lake:
                     schema=arrow,
                     partition_by=list(partition_by) or None,
                     mode="ignore",
+                    configuration=KEEP_LOG,
                     storage_options=self.storage_options or None,
                 )
             )

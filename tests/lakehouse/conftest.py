@@ -30,18 +30,27 @@ def lake(tmp_path):
     return Lake(Settings(var_dir=tmp_path / "var", lake_root=""))
 
 
+def _write(folder: Path, only: tuple[str, ...] = tuple(TABLES), **tables: list[dict[str, str]]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in only:
+        with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(TABLES[table]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(GOOD[table] | changes for changes in tables.get(table, [{}]))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_shop_in():
+    """Write contract files into a folder, as `write_shop` does."""
+    return _write
+
+
 @pytest.fixture
 def write_shop(tmp_path):
     """Write a folder of contract files: one good row per table, or the given rows as changes of it."""
 
     def write(name: str = "raw", only: tuple[str, ...] = tuple(TABLES), **tables: list[dict[str, str]]) -> Path:
-        folder = tmp_path / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for table in only:
-            with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(TABLES[table]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(GOOD[table] | changes for changes in tables.get(table, [{}]))
-        return folder
+        return _write(tmp_path / name, only, **tables)
 
     return write
