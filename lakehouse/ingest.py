@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from lakehouse.contracts import TABLES
-from lakehouse.errors import SourceError
+from lakehouse.errors import ConcurrentBuildError, SourceError
 from lakehouse.sources.csv import EXCEL_ROWS, CsvFile, CsvSource, Dialect
 from lakehouse.storage import Lake
 
@@ -100,6 +100,7 @@ def _folder(lake: Lake, source: str, say: Progress) -> str:
 def _commit(lake: Lake, reader: CsvSource, file: CsvFile, loaded_at: datetime) -> int | None:
     """Write the file's rows, in pieces, and make them part of the table in one commit; None where they were before."""
     table, transaction = f"bronze.{file.table}", f"ingest/{file.digest}"
+    base = lake.version(table) if lake.exists(table) else None
     if lake.transaction(table, transaction) is not None:
         return None
     stage = lake.stage(table, partition={FILE: file.digest})
@@ -114,7 +115,10 @@ def _commit(lake: Lake, reader: CsvSource, file: CsvFile, loaded_at: datetime) -
     except (pl.exceptions.PolarsError, OSError) as error:
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise SourceError(f"cannot read {file.address}: {detail}; mend the file and ingest again") from error
-    lake.commit(table, schema(file.table), add=stage.files, partition_by=[FILE], app={transaction: 1})
+    try:
+        lake.commit(table, schema(file.table), add=stage.files, partition_by=[FILE], app={transaction: 1}, base=base)
+    except ConcurrentBuildError:
+        return None  # another ingest of the same content was quicker
     return sum(part.rows for part in stage.files)
 
 

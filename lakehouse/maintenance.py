@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError
 
-from lakehouse.errors import StorageError
+from lakehouse.contracts import TABLES
 from lakehouse.pins import Pins
 from lakehouse.silver.history import HISTORY
+from lakehouse.silver.sidecars import settle
 from lakehouse.staging import StagedFile
 from lakehouse.storage import KEEP_LOG, Lake
 from lakehouse.table_files import check_table, data_files, readable_versions, tables
@@ -64,10 +64,12 @@ def maintain(
 
     Raises:
         MissingTableError: there is no such table.
-        StorageError: somebody else changed a table meanwhile, or the storage cannot be reached.
+        ConcurrentBuildError: somebody else changed a table meanwhile; the tables before it are done.
     """
     for name in names:
         check_table(lake, name)
+    if not dry_run:
+        _settle(lake)
     found = []
     for table in names or tables(lake):
         report = _maintain(lake, table, pins.get(table, {}), dry_run=dry_run)
@@ -115,6 +117,13 @@ def vacuum(lake: Lake, table: str, *, keep: Sequence[int], dry_run: bool) -> lis
     )
 
 
+def _settle(lake: Lake) -> None:
+    """What a killed build staged beside its batch is part of a table from now on, and no leftover."""
+    for table in TABLES:
+        if lake.exists(f"silver.{table}"):
+            settle(lake, table)
+
+
 def _partitions(files: Sequence[StagedFile]) -> list[list[StagedFile]]:
     found: dict[tuple[tuple[str, str], ...], list[StagedFile]] = {}
     for file in files:
@@ -137,20 +146,13 @@ def _needed(table: str, files: Sequence[StagedFile]) -> int:
 
 def _compact(lake: Lake, table: str, files: Sequence[StagedFile]) -> None:
     """Within each partition: a build replaces whole partitions, however many files they have."""
-    try:
-        if table not in Z_ORDER:
-            lake.change(table, lambda delta: delta.optimize.compact(target_size=TARGET_BYTES, max_concurrent_tasks=1))
-            return
-        for part in _partitions(files):
-            if _crowded(table, part):
-                where = [(name, "=", value) for name, value in part[0].partition.items()]
-                lake.change(table, _z_order(table, where))
-    except StorageError as error:
-        if isinstance(error.__cause__, CommitFailedError):
-            raise StorageError(
-                f"{table} was changed while it was compacted: run `shopsphere maintain` again"
-            ) from error
-        raise
+    if table not in Z_ORDER:
+        lake.change(table, lambda delta: delta.optimize.compact(target_size=TARGET_BYTES, max_concurrent_tasks=1))
+        return
+    for part in _partitions(files):
+        if _crowded(table, part):
+            where = [(name, "=", value) for name, value in part[0].partition.items()]
+            lake.change(table, _z_order(table, where))
 
 
 def _z_order(table: str, where: list[tuple[str, str, str]]) -> Callable[[DeltaTable], object]:

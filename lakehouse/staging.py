@@ -47,7 +47,7 @@ class Stage:
     def __init__(
         self,
         uri: str,
-        storage_options: Mapping[str, str],
+        storage_options: Mapping[str, Any],
         *,
         partition_by: Sequence[str] = (),
         partition: Mapping[str, object] | None = None,

@@ -8,7 +8,6 @@ from typing import Any
 import fsspec
 
 from lakehouse.errors import MissingTableError
-from lakehouse.sources.csv import s3_options
 from lakehouse.storage import Lake
 
 LOG = "_delta_log"
@@ -108,7 +107,7 @@ def _written_at(info: dict[str, Any]) -> datetime:
 def _system(lake: Lake, uri: str) -> tuple[Any, str]:
     """The file system of the lake, which remembers no listing, and the address in its own form."""
     remote = uri.startswith("s3://")
-    system = fsspec.filesystem("s3", use_listings_cache=False, **s3_options(lake.settings)) if remote else None
+    system = fsspec.filesystem("s3", use_listings_cache=False, **lake.settings.s3fs_options) if remote else None
     system = system or fsspec.filesystem("file")
     return system, str(system._strip_protocol(uri))
 

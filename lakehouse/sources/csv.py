@@ -51,7 +51,7 @@ class CsvSource:
     def __init__(self, settings: Settings, folder: str, *, scratch: Path, dialect: Dialect = "standard") -> None:
         self.folder = folder.rstrip("/")
         self.dialect = dialect
-        self._options = s3_options(settings) if folder.startswith("s3://") else {}
+        self._options = settings.s3fs_options if folder.startswith("s3://") else {}
         self._scratch = scratch
 
     def files(self, *, known: frozenset[str] = frozenset()) -> list[CsvFile]:
@@ -159,17 +159,6 @@ class CsvSource:
 
 def _pattern(table: str) -> str:
     return rf"{table}([-_.].*)?\.csv(\.gz)?"
-
-
-def s3_options(settings: Settings) -> dict[str, Any]:
-    """What fsspec needs to reach the S3 store of the settings."""
-    options: dict[str, Any] = {"client_kwargs": {"region_name": settings.aws_region}}
-    if settings.aws_endpoint_url:
-        options["endpoint_url"] = settings.aws_endpoint_url
-    if settings.aws_access_key_id and settings.aws_secret_access_key:
-        options["key"] = settings.aws_access_key_id.get_secret_value()
-        options["secret"] = settings.aws_secret_access_key.get_secret_value()
-    return options
 
 
 def _first_line(error: Exception) -> str:
