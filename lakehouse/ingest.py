@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from lakehouse.contracts import TABLES
+from lakehouse.erasures import Forgotten
 from lakehouse.errors import ConcurrentBuildError, SourceError
 from lakehouse.sources.csv import EXCEL_ROWS, CsvFile, CsvSource, Dialect
 from lakehouse.storage import Lake
@@ -53,15 +54,18 @@ def ingest(
     known = frozenset(table for table in TABLES if lake.exists(f"bronze.{table}"))
     rows: dict[str, int] = {}
     loaded_at = datetime.now(UTC).replace(tzinfo=None)
+    forgotten = Forgotten(lake)
     with tempfile.TemporaryDirectory(prefix="shopsphere-ingest-") as scratch:
         reader = CsvSource(lake.settings, _folder(lake, source, say), scratch=Path(scratch), dialect=dialect)
         for file in reader.files(known=known):
-            count = _commit(lake, reader, file, loaded_at)
+            count = _commit(lake, reader, file, loaded_at, forgotten)
             rows[file.table] = rows.get(file.table, 0) + (count or 0)
             said = "this content is there already" if count is None else f"{count:,} rows"
             say(f"bronze.{file.table}: {said} ({file.name})")
             if count == EXCEL_ROWS:
                 say(f"{file.name} has {EXCEL_ROWS:,} rows, where Excel cuts a file off: check that it is whole")
+    if forgotten.left_out:
+        say(f"{forgotten.left_out:,} rows of forgotten customers were left out")
     offered = {"source": [_kept_name(source)], "offered_at": [loaded_at], "dialect": [dialect]}
     lake.append(SOURCES, pl.DataFrame(offered))
     return IngestReport(source, rows)
@@ -97,7 +101,7 @@ def _folder(lake: Lake, source: str, say: Progress) -> str:
     return str(folder)
 
 
-def _commit(lake: Lake, reader: CsvSource, file: CsvFile, loaded_at: datetime) -> int | None:
+def _commit(lake: Lake, reader: CsvSource, file: CsvFile, loaded_at: datetime, forgotten: Forgotten) -> int | None:
     """Write the file's rows, in pieces, and make them part of the table in one commit; None where they were before."""
     table, transaction = f"bronze.{file.table}", f"ingest/{file.digest}"
     base = lake.version(table) if lake.exists(table) else None
@@ -111,7 +115,7 @@ def _commit(lake: Lake, reader: CsvSource, file: CsvFile, loaded_at: datetime) -
                 "loaded_at": pl.lit(loaded_at),
                 "dialect": pl.lit(reader.dialect),
             }
-            stage.write(rows.with_columns(**origin))
+            stage.write(forgotten.without(file.table, rows).with_columns(**origin))
     except (pl.exceptions.PolarsError, OSError) as error:
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise SourceError(f"cannot read {file.address}: {detail}; mend the file and ingest again") from error
