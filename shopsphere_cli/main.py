@@ -14,6 +14,7 @@ COMMANDS = (
     "grpc_server.cli",
     "grpc_server.client_cli",
     "monitoring.cli",
+    "shopsphere_cli.maintain_cli",
     "shopsphere_cli.doctor_cli",
 )
 """Modules with a `register(app)`; each imports its heavy libraries only when a command of it runs."""
