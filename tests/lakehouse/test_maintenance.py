@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from lakehouse.build import build
 from lakehouse.contracts import TABLES
 from lakehouse.errors import MissingTableError
+from lakehouse.forget import find, purge, remove
 from lakehouse.history import history
 from lakehouse.ingest import ingest
 from lakehouse.maintenance import maintain
@@ -184,3 +185,24 @@ def test_an_unknown_table_is_one_clear_line(shop, command):
     """It names the tables there are."""
     with pytest.raises(MissingTableError, match=r"no table 'gold.nothing'.*gold.customer_features, gold.interactions"):
         command(shop, "gold.nothing")
+
+
+def test_on_s3_too(s3_settings, write_shop):
+    """Maintenance keeps what is pinned, history tells it, and a customer can be forgotten in a bucket."""
+    lake = Lake(s3_settings)
+    for day in (1, 2):
+        sale = {"transaction_id": str(day), "timestamp": f"2024-01-0{day} 10:00:00"}
+        other = {"transaction_id": str(day + 2), "customer_id": "8"}
+        only = tuple(TABLES) if day == 1 else ("transactions",)
+        ingest(lake, str(write_shop(f"day{day}", only=only, transactions=[sale, other])))
+        build(lake)
+    log_prediction(lake, 1)
+    reports = {report.table: report for report in maintain(lake, pins=prediction_pins(lake))}
+    assert reports["silver.transactions"].files_after == 1
+    assert lake.scan(FEATURES, 1).collect().height > 0
+    assert history(lake, FEATURES, limit=1)[0].version == lake.version(FEATURES)
+    traces = find(lake, 7)
+    remove(lake, traces)
+    purge(lake, traces)
+    assert find(lake, 7) == []
+    assert lake.scan("silver.transactions").collect()["customer_id"].to_list() == [8, 8]
