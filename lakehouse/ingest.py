@@ -46,6 +46,7 @@ def ingest(
 
     Raises:
         SourceError: there was no source yet, or a file is missing, unreadable or not of the contract's shape.
+        StorageError: the lake's storage failed; files that were committed stay, and the next ingest does the rest.
     """
     say = progress or (lambda sentence: None)
     if source is None:
@@ -53,7 +54,7 @@ def ingest(
     known = frozenset(table for table in TABLES if lake.exists(f"bronze.{table}"))
     rows: dict[str, int] = {}
     loaded_at = datetime.now(UTC).replace(tzinfo=None)
-    with tempfile.TemporaryDirectory(prefix="shopsphere-ingest-") as scratch:
+    with lake.failures(), tempfile.TemporaryDirectory(prefix="shopsphere-ingest-") as scratch:
         reader = CsvSource(lake.settings, _folder(lake, source, say), scratch=Path(scratch), dialect=dialect)
         for file in reader.files(known=known):
             count = _commit(lake, reader, file, loaded_at)

@@ -34,6 +34,11 @@ class Lake:
         self.settings = settings
         self.root = settings.lake_uri
         self.storage_options = settings.storage_options
+        self._followed: dict[str, DeltaTable] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the open tables, which cannot go to another process."""
+        return self.__dict__ | {"_followed": {}}
 
     def uri(self, table: str) -> str:
         """The folder or address of a table."""
@@ -41,7 +46,9 @@ class Lake:
 
     def exists(self, table: str) -> bool:
         """Whether the table was ever written."""
-        return self._guard(lambda: DeltaTable.is_deltatable(self.uri(table), self.storage_options))
+        return table in self._followed or self._guard(
+            lambda: DeltaTable.is_deltatable(self.uri(table), self.storage_options)
+        )
 
     def delta(self, table: str, version: int | None = None) -> DeltaTable:
         """The table at a version, the newest where none is given.
@@ -60,7 +67,7 @@ class Lake:
 
     def version(self, table: str) -> int:
         """The newest version of a table."""
-        return int(self.delta(table).version())
+        return int(self._follow(table).version())
 
     def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
         """The rows of a table, lazily; filters and columns are pushed into the files."""
@@ -68,7 +75,7 @@ class Lake:
 
     def transaction(self, table: str, app_id: str) -> int | None:
         """The newest transaction version that `app_id` committed to the table, or None."""
-        return self.delta(table).transaction_version(app_id) if self.exists(table) else None
+        return self._follow(table).transaction_version(app_id) if self.exists(table) else None
 
     def append(
         self, table: str, frame: pl.DataFrame, *, app: Mapping[str, int] | None = None, partition_by: str | None = None
@@ -202,6 +209,14 @@ class Lake:
         """Within it, what fails in the storage is a StorageError; for rows that are read lazily."""
         return storage_failures(f"the lake at {self.root}")
 
+    def _follow(self, table: str) -> DeltaTable:
+        """The table kept open, and brought up to date by the new commits alone: a build asks hundreds of times."""
+        if table in self._followed:
+            self._guard(self._followed[table].update_incremental)
+        else:
+            self._followed[table] = self.delta(table)
+        return self._followed[table]
+
     def _made(self, table: str, schema: pl.Schema, partition_by: Sequence[str]) -> DeltaTable:
         """The table at its newest version, made where it does not exist; one writer of many makes it."""
         if not self.exists(table):
@@ -213,9 +228,10 @@ class Lake:
                         partition_by=list(partition_by) or None,
                         mode="ignore",
                         storage_options=self.storage_options or None,
+                        commit_properties=_commit(None, retries=0),
                     )
             except CommitFailedError:
-                pass  # somebody else has made it meanwhile
+                pass  # somebody else has made it meanwhile; a retry would set the schema anew in a second version
         return self.delta(table)
 
     @staticmethod
