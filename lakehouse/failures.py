@@ -35,8 +35,12 @@ KINDS = (
     ),
 )
 """What the object stores' texts mean, the most telling first: neither library gives a type or a status."""
-REMOTE = re.compile(r"Generic S3 error|object[- ]store error|Object at location|No space left|Read-only file", re.I)
-"""Tells a failure of the storage from a query or a raw file that is wrong: Polars raises the same types for all."""
+REMOTE = re.compile(
+    r"Generic S3 error|object[- ]store error|Object at location|No space left|Read-only file|"
+    r"Error performing (GET|PUT|POST|HEAD|DELETE|list)|endpoint URL|bucket does not exist",
+    re.IGNORECASE,
+)
+"""Tells a failure of the storage from a query or a raw file that is wrong: the types that are raised do not."""
 COLOUR = re.compile(r"\x1b\[\d+m")
 CAUSES = (r"<Code>(\w+)</Code>", r"(NoSuchBucket|SlowDown|AccessDenied)", r"(\d{3} [A-Z][A-Za-z ]+)(?=[:\s])")
 LONGEST = 200

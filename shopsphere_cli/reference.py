@@ -31,8 +31,8 @@ def settings_page() -> str:
         "the first of these three wins.",
         "None is needed: the defaults keep everything in `var/`.",
         "",
-        "S3 keys that none of them names come from AWS's own files (`~/.aws`, or where `AWS_SHARED_CREDENTIALS_FILE` and",
-        "`AWS_CONFIG_FILE` point), else from the role of the machine. No command prints a secret.",
+        "S3 keys that none of them names come from AWS's own files (`~/.aws`, or where `AWS_SHARED_CREDENTIALS_FILE`",
+        "and `AWS_CONFIG_FILE` point), else from the role of the machine. No command prints a secret.",
         "",
     ]
     seen: set[str] = set()

@@ -73,7 +73,7 @@ def test_a_file_offered_twice_at_once_is_there_once(lake, write_shop):
         process.stdin.write("go\n")
         process.stdin.flush()
     said = [process.communicate()[0] for process in running]
-    assert [0, 0, 0] == [process.returncode for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
     assert sum(text.count("1 rows") for text in said) == 5
     assert sum(text.count("there already") for text in said) == 10
     assert {lake.scan(f"bronze.{table}").collect().height for table in ("customers", "events")} == {1}
@@ -92,7 +92,7 @@ def test_of_two_builds_of_the_same_batch_one_wins(lake, write_shop):
     with pytest.raises(ConcurrentBuildError, match=r"silver\.customers was changed by another run"):
         build_silver(lake, run=overtaken)
     assert build(lake).gold == {}
-    assert {"transactions": 1} == dict(lake.scan("silver.quarantine").group_by("table").len().collect().iter_rows())
+    assert dict(lake.scan("silver.quarantine").group_by("table").len().collect().iter_rows()) == {"transactions": 1}
     assert lake.scan("silver.checks").collect().is_duplicated().sum() == 0
 
 
