@@ -92,6 +92,8 @@ class Lake:
         options = {"mode": "append", "schema_mode": "merge", "partition_by": partition_by}
         for attempt in range(RETRIES):
             delta = self._made(table, frame.schema, [partition_by] if partition_by else [])
+            if app:
+                delta = self.delta(table)  # of our own: nobody moves it between this question and the commit
             done = {name: delta.transaction_version(name) for name in named}
             if named and all(at is not None and at >= named[name] for name, at in done.items()):
                 return attempt > 0 and not app
@@ -182,7 +184,8 @@ class Lake:
         """
         newest = self._made(table, schema, partition_by)
         delta = newest if base == NEWEST else self.delta(table, base or 0)
-        if remove is None and newest.version() > delta.version():
+        before = delta.version()
+        if remove is None and newest.version() > before:
             raise self._concurrent(table)
         own = {**(metadata or {}), COMMIT_ID: str(uuid.uuid4())}
         actions: list[Any] = [*(file.add() for file in add), *(file.remove() for file in remove or ())]
@@ -196,7 +199,7 @@ class Lake:
                     commit_properties=_commit(app, own, retries=0 if remove is None else RETRIES),
                 )
         except CommitFailedError as error:
-            since = self.history(table, since=delta.version())
+            since = self.history(table, since=before)
             if not any(commit.get(COMMIT_ID) == own[COMMIT_ID] for commit in since):
                 raise self._concurrent(table) from error
 
@@ -232,7 +235,7 @@ class Lake:
                     )
             except CommitFailedError:
                 pass  # somebody else has made it meanwhile; a retry would set the schema anew in a second version
-        return self.delta(table)
+        return self._follow(table)
 
     @staticmethod
     def _concurrent(table: str) -> ConcurrentBuildError:

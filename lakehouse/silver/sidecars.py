@@ -21,6 +21,8 @@ from lakehouse.storage import Lake
 
 CHECKS = "silver.checks"
 CHANGES = "silver.changes"
+RECENT = 5
+"""Commits among which a batch that has just been committed is looked for first."""
 BATCH = "batch"
 """Application id under which a silver table's commit records its batch."""
 REBUILT = "rebuilt"
@@ -49,20 +51,26 @@ def settle(lake: Lake, table: str) -> None:
     """Make the rows of the table's last batch part of the tables here, if they are not."""
     silver = f"silver.{table}"
     last, first = lake.transaction(silver, BATCH) or 0, lake.transaction(silver, REBUILT) or 0
+    files: dict[str, list[StagedFile]] | None = None
     for sidecar, schema in SIDECARS.items():
         base = lake.version(sidecar) if lake.exists(sidecar) else None
         if last > (lake.transaction(sidecar, silver) or 0):
-            files = _staged(lake, silver, last).get(sidecar, ())
+            files = _staged(lake, silver, last) if files is None else files
             with suppress(ConcurrentBuildError):  # another run has settled the same batch
-                lake.commit(sidecar, schema, add=files, app={silver: last}, base=base)
+                lake.commit(sidecar, schema, add=files.get(sidecar, ()), app={silver: last}, base=base)
         outdated = (pl.col("table") == table) & (pl.col(BATCH) < first)
         if first and not lake.scan(sidecar).filter(outdated).head(1).collect().is_empty():
             lake.delete(sidecar, f"\"table\" = '{table}' and batch < {first}")
 
 
 def _staged(lake: Lake, silver: str, batch: int) -> dict[str, list[StagedFile]]:
-    told = (commit["sidecars"] for commit in lake.history(silver) if commit.get(BATCH) == str(batch))
-    return {sidecar: [StagedFile(**file) for file in files] for sidecar, files in json.loads(next(told, "{}")).items()}
+    told = "{}"
+    for since in (lake.version(silver) - RECENT, -1):
+        mine = [commit for commit in lake.history(silver, since=max(since, -1)) if commit.get(BATCH) == str(batch)]
+        if mine:
+            told = mine[0]["sidecars"]
+            break
+    return {sidecar: [StagedFile(**file) for file in files] for sidecar, files in json.loads(told).items()}
 
 
 def checks(table: str, batch: int, counts: dict[str, int]) -> pl.DataFrame:
