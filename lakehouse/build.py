@@ -71,10 +71,12 @@ def build(
     Raises:
         MissingTableError: nothing was ingested yet.
         ConfigurationError: an as_of lies outside the data.
+        StorageError: the lake's storage failed; what was committed stays, and the next build does the rest.
         ConcurrentBuildError: another build was quicker; it goes on, and running this one again after it is safe.
     """
-    silver = build_silver(lake, run=run, progress=progress)
-    gold = _build_gold(lake, as_of, (), progress or (lambda sentence: None), run)
+    with lake.failures():
+        silver = build_silver(lake, run=run, progress=progress)
+        gold = _build_gold(lake, as_of, (), progress or (lambda sentence: None), run)
     return BuildReport(silver, gold.rows, gold.silver.clock)
 
 

@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from polars.exceptions import PolarsError
 
-from lakehouse.errors import AccessDeniedError, MissingBucketError, StorageError, UnreachableStoreError
+from lakehouse.errors import (
+    AccessDeniedError,
+    MissingBucketError,
+    ShopSphereError,
+    StorageError,
+    UnreachableStoreError,
+)
 
 KINDS = (
     (r"NoSuchBucket|bucket does not exist", MissingBucketError, "create the bucket or correct its name"),
@@ -21,6 +26,7 @@ KINDS = (
         AccessDeniedError,
         "give this user the right to read, write, list and delete there",
     ),
+    (r"No space left|Disk quota", StorageError, "free some space there, then run the same again: nothing is lost"),
     (
         r"error sending request|error decoding response|timed out|timeout|Connect|connection|"
         r"50[0234] [A-Z]|SlowDown|reduce your request rate|after \d+ retries",
@@ -29,9 +35,14 @@ KINDS = (
     ),
 )
 """What the object stores' texts mean, the most telling first: neither library gives a type or a status."""
-STORE = re.compile(r"Generic S3 error|object[- ]store|ObjectStore|Object at location|s3://|os error \d+", re.IGNORECASE)
+REMOTE = re.compile(
+    r"Generic S3 error|object[- ]store error|Object at location|No space left|Read-only file|"
+    r"Error performing (GET|PUT|POST|HEAD|DELETE|list)|endpoint URL|bucket does not exist",
+    re.IGNORECASE,
+)
+"""Tells a failure of the storage from a query or a raw file that is wrong: the types that are raised do not."""
 COLOUR = re.compile(r"\x1b\[\d+m")
-CAUSE = re.compile(r"<Code>(\w+)</Code>|(NoSuchBucket|SlowDown|AccessDenied)|(\d{3} [A-Z][A-Za-z ]+)(?=[:\s])")
+CAUSES = (r"<Code>(\w+)</Code>", r"(NoSuchBucket|SlowDown|AccessDenied)", r"(\d{3} [A-Z][A-Za-z ]+)(?=[:\s])")
 LONGEST = 200
 
 
@@ -40,22 +51,23 @@ def storage_failures(place: str) -> Iterator[None]:
     """Raise a StorageError, or the kind of it that fits, for what fails in the storage within.
 
     Raises:
-        StorageError: reading or writing `place` failed. A missing table, a lost race and a wrong query pass as they are.
+        StorageError: reading or writing `place` failed. A missing table, a lost race, a wrong query pass as they are.
     """
     try:
         yield
-    except TableNotFoundError:
-        raise
-    except CommitFailedError as error:
-        if not STORE.search(str(error)):
+    except Exception as error:
+        if not is_storage_failure(error):
             raise
         raise storage_error(place, error) from error
-    except (DeltaError, OSError) as error:
-        raise storage_error(place, error) from error
-    except (PolarsError, RuntimeError) as error:
-        if not STORE.search(str(error)):
-            raise
-        raise storage_error(place, error) from error
+
+
+def is_storage_failure(error: Exception) -> bool:
+    """Whether the storage failed, and not what was asked of it."""
+    if isinstance(error, ShopSphereError | TableNotFoundError):
+        return False
+    if isinstance(error, DeltaError) and not isinstance(error, CommitFailedError):
+        return True
+    return bool(REMOTE.search(str(error)))
 
 
 def storage_error(place: str, error: Exception) -> StorageError:
@@ -72,9 +84,9 @@ def storage_error(place: str, error: Exception) -> StorageError:
 
 def _short(text: str) -> str:
     """The store's own code where it gave one, else how the text begins and ends."""
-    code = CAUSE.search(text)
-    if code:
-        return next(group for group in code.groups() if group)
+    for cause in CAUSES:
+        if code := re.search(cause, text):
+            return code[1]
     lines = [line.strip(" ↳") for line in text.splitlines() if line.strip(" ↳")]
     if len(lines) > 1:
         return f"{lines[0][:LONGEST]} … {lines[-1][:LONGEST]}"

@@ -47,6 +47,7 @@ def ingest(
 
     Raises:
         SourceError: there was no source yet, or a file is missing, unreadable or not of the contract's shape.
+        StorageError: the lake's storage failed; files that were committed stay, and the next ingest does the rest.
     """
     say = progress or (lambda sentence: None)
     if source is None:
@@ -55,7 +56,7 @@ def ingest(
     rows: dict[str, int] = {}
     loaded_at = datetime.now(UTC).replace(tzinfo=None)
     forgotten = Forgotten(lake)
-    with tempfile.TemporaryDirectory(prefix="shopsphere-ingest-") as scratch:
+    with lake.failures(), tempfile.TemporaryDirectory(prefix="shopsphere-ingest-") as scratch:
         reader = CsvSource(lake.settings, _folder(lake, source, say), scratch=Path(scratch), dialect=dialect)
         for file in reader.files(known=known):
             count = _commit(lake, reader, file, loaded_at, forgotten)

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         str,
         Field(
             validation_alias=AliasChoices("AWS_PROFILE"),
-            description="Profile in AWS's credentials and config files that the keys are in, where none is given above.",
+            description="Profile in AWS's credentials and config files that has the keys, where none is given above.",
         ),
     ] = ""
     s3_timeout_seconds: Annotated[

@@ -36,6 +36,11 @@ class Lake:
         self.settings = settings
         self.root = settings.lake_uri
         self.storage_options = settings.storage_options
+        self._followed: dict[str, DeltaTable] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the open tables, which cannot go to another process."""
+        return self.__dict__ | {"_followed": {}}
 
     def uri(self, table: str) -> str:
         """The folder or address of a table."""
@@ -43,7 +48,9 @@ class Lake:
 
     def exists(self, table: str) -> bool:
         """Whether the table was ever written."""
-        return self._guard(lambda: DeltaTable.is_deltatable(self.uri(table), self.storage_options))
+        return table in self._followed or self._guard(
+            lambda: DeltaTable.is_deltatable(self.uri(table), self.storage_options)
+        )
 
     def delta(self, table: str, version: int | None = None) -> DeltaTable:
         """The table at a version, the newest where none is given.
@@ -62,7 +69,7 @@ class Lake:
 
     def version(self, table: str) -> int:
         """The newest version of a table."""
-        return int(self.delta(table).version())
+        return int(self._follow(table).version())
 
     def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
         """The rows of a table, lazily; filters and columns are pushed into the files."""
@@ -70,7 +77,7 @@ class Lake:
 
     def transaction(self, table: str, app_id: str) -> int | None:
         """The newest transaction version that `app_id` committed to the table, or None."""
-        return self.delta(table).transaction_version(app_id) if self.exists(table) else None
+        return self._follow(table).transaction_version(app_id) if self.exists(table) else None
 
     def append(
         self, table: str, frame: pl.DataFrame, *, app: Mapping[str, int] | None = None, partition_by: str | None = None
@@ -87,6 +94,8 @@ class Lake:
         options = {"mode": "append", "schema_mode": "merge", "partition_by": partition_by}
         for attempt in range(RETRIES):
             delta = self._made(table, frame.schema, [partition_by] if partition_by else [])
+            if app:
+                delta = self.delta(table)  # of our own: nobody moves it between this question and the commit
             done = {name: delta.transaction_version(name) for name in named}
             if named and all(at is not None and at >= named[name] for name, at in done.items()):
                 return attempt > 0 and not app
@@ -188,7 +197,8 @@ class Lake:
         """
         newest = self._made(table, schema, partition_by, KEEP_LOG)
         delta = newest if base == NEWEST else self.delta(table, base or 0)
-        if remove is None and newest.version() > delta.version():
+        before = delta.version()
+        if remove is None and newest.version() > before:
             raise self._concurrent(table)
         own = {**(metadata or {}), COMMIT_ID: str(uuid.uuid4())}
         actions: list[Any] = [*(file.add() for file in add), *(file.remove() for file in remove or ())]
@@ -202,7 +212,7 @@ class Lake:
                     commit_properties=_commit(app, own, retries=0 if remove is None else RETRIES),
                 )
         except CommitFailedError as error:
-            since = self.history(table, since=delta.version())
+            since = self.history(table, since=before)
             if not any(commit.get(COMMIT_ID) == own[COMMIT_ID] for commit in since):
                 raise self._concurrent(table) from error
 
@@ -214,6 +224,14 @@ class Lake:
     def failures(self) -> AbstractContextManager[None]:
         """Within it, what fails in the storage is a StorageError; for rows that are read lazily."""
         return storage_failures(f"the lake at {self.root}")
+
+    def _follow(self, table: str) -> DeltaTable:
+        """The table kept open, and brought up to date by the new commits alone: a build asks hundreds of times."""
+        if table in self._followed:
+            self._guard(self._followed[table].update_incremental)
+        else:
+            self._followed[table] = self.delta(table)
+        return self._followed[table]
 
     def _made(
         self,
@@ -233,10 +251,11 @@ class Lake:
                         mode="ignore",
                         configuration=configuration,
                         storage_options=self.storage_options or None,
+                        commit_properties=_commit(None, retries=0),
                     )
             except CommitFailedError:
-                pass  # somebody else has made it meanwhile
-        return self.delta(table)
+                pass  # somebody else has made it meanwhile; a retry would set the schema anew in a second version
+        return self._follow(table)
 
     @staticmethod
     def _concurrent(table: str) -> ConcurrentBuildError:

@@ -47,3 +47,9 @@ def main() -> None:
         sys.exit(f"shopsphere: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        from lakehouse.failures import is_storage_failure, storage_error
+
+        if not is_storage_failure(error):
+            raise
+        sys.exit(f"shopsphere: {storage_error('the lake', error)}")

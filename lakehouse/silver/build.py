@@ -124,7 +124,7 @@ class _Batch:
             remove=None if self.anew else result.remove,
             partition_by=["bucket"] if self._table in FACTS else [],
             app=app,
-            metadata=named(sidecars),
+            metadata=named(number, sidecars),
             base=self._base,
         )
 

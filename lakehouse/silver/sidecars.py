@@ -21,6 +21,8 @@ from lakehouse.storage import Lake
 
 CHECKS = "silver.checks"
 CHANGES = "silver.changes"
+RECENT = 5
+"""Commits among which a batch that has just been committed is looked for first."""
 BATCH = "batch"
 """Application id under which a silver table's commit records its batch."""
 REBUILT = "rebuilt"
@@ -39,31 +41,35 @@ SIDECARS = {QUARANTINE: QUARANTINE_SCHEMA, CHECKS: CHECKS_SCHEMA, CHANGES: CHANG
 """Each records, under the application id of a silver table, the last batch of it that is here."""
 
 
-def named(files: Mapping[str, Sequence[StagedFile]]) -> dict[str, str]:
+def named(batch: int, files: Mapping[str, Sequence[StagedFile]]) -> dict[str, str]:
     """The metadata by which a batch's commit names the staged files of its rows here."""
-    return {"sidecars": json.dumps({sidecar: [asdict(file) for file in staged] for sidecar, staged in files.items()})}
+    told = {sidecar: [asdict(file) for file in staged] for sidecar, staged in files.items()}
+    return {BATCH: str(batch), "sidecars": json.dumps(told)}
 
 
-def settle(lake: Lake, table: str) -> int:
-    """Make the rows of the table's last batch part of the tables here, if they are not, and give its number."""
+def settle(lake: Lake, table: str) -> None:
+    """Make the rows of the table's last batch part of the tables here, if they are not."""
     silver = f"silver.{table}"
     last, first = lake.transaction(silver, BATCH) or 0, lake.transaction(silver, REBUILT) or 0
-    late = [sidecar for sidecar in SIDECARS if last and (lake.transaction(sidecar, silver) or 0) < last]
-    files = _staged(lake, silver, last) if late else {}
-    for sidecar in late:
+    files: dict[str, list[StagedFile]] | None = None
+    for sidecar, schema in SIDECARS.items():
         base = lake.version(sidecar) if lake.exists(sidecar) else None
-        with suppress(ConcurrentBuildError):  # another run has settled the same batch
-            lake.commit(sidecar, SIDECARS[sidecar], add=files.get(sidecar, ()), app={silver: last}, base=base)
-    outdated = (pl.col("table") == table) & (pl.col(BATCH) < first)
-    for sidecar in SIDECARS if first else ():
-        if not lake.scan(sidecar).filter(outdated).head(1).collect().is_empty():
+        if last > (lake.transaction(sidecar, silver) or 0):
+            files = _staged(lake, silver, last) if files is None else files
+            with suppress(ConcurrentBuildError):  # another run has settled the same batch
+                lake.commit(sidecar, schema, add=files.get(sidecar, ()), app={silver: last}, base=base)
+        outdated = (pl.col("table") == table) & (pl.col(BATCH) < first)
+        if first and not lake.scan(sidecar).filter(outdated).head(1).collect().is_empty():
             lake.delete(sidecar, f"\"table\" = '{table}' and batch < {first}")
-    return last
 
 
 def _staged(lake: Lake, silver: str, batch: int) -> dict[str, list[StagedFile]]:
-    commits = lake.history(silver)
-    told = next((commit["sidecars"] for commit in commits if "sidecars" in commit), "{}")
+    told = "{}"
+    for since in (lake.version(silver) - RECENT, -1):
+        mine = [commit for commit in lake.history(silver, since=max(since, -1)) if commit.get(BATCH) == str(batch)]
+        if mine:
+            told = mine[0]["sidecars"]
+            break
     return {sidecar: [StagedFile(**file) for file in files] for sidecar, files in json.loads(told).items()}
 
 

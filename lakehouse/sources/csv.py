@@ -11,6 +11,7 @@ import polars as pl
 
 from lakehouse.contracts import TABLES
 from lakehouse.errors import SourceError
+from lakehouse.failures import storage_failures
 from lakehouse.settings import Settings
 from lakehouse.sources import careful
 from lakehouse.sources.scan import Shape, examine
@@ -100,8 +101,9 @@ class CsvSource:
         try:
             if not self._options:
                 return sorted(entry.name for entry in Path(self.folder).iterdir() if entry.is_file())
-            system = fsspec.filesystem("s3", **self._options)
-            return sorted(str(entry).rpartition("/")[2] for entry in system.ls(self.folder, detail=False))
+            with storage_failures(self.folder):
+                system = fsspec.filesystem("s3", **self._options)
+                return sorted(str(entry).rpartition("/")[2] for entry in system.ls(self.folder, detail=False))
         except NotADirectoryError as error:
             raise SourceError(f"{self.folder} is no folder: name the folder that the files are in") from error
         except FileNotFoundError as error:
@@ -114,7 +116,10 @@ class CsvSource:
         local = None if self._options or name.endswith(".gz") else Path(address)
         copy = None if local else self._scratch / name.removesuffix(".gz")
         try:
-            with fsspec.open(address, "rb", compression="infer", **self._options) as stream:
+            with (
+                storage_failures(self.folder),
+                fsspec.open(address, "rb", compression="infer", **self._options) as stream,
+            ):
                 shape = examine(stream, copy_to=copy)
         except (OSError, EOFError, ValueError) as error:
             raise SourceError(f"cannot read {address}: {_first_line(error)}") from error

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.drill.store import s3_store
 from lakehouse.contracts import TABLES
 from lakehouse.settings import Settings
 from lakehouse.storage import Lake
@@ -54,3 +55,24 @@ def write_shop(tmp_path):
         return _write(tmp_path / name, only, **tables)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """An S3 server: moto's, or the one at SHOPSPHERE_TEST_S3_ENDPOINT."""
+    with s3_store() as store:
+        yield store
+
+
+@pytest.fixture
+def s3_settings(s3, tmp_path):
+    """Settings of an empty lake in a bucket of its own, with little patience."""
+    return s3.settings(tmp_path / "var", f"s3://{s3.bucket()}/lake", s3_timeout_seconds=3)
+
+
+@pytest.fixture(params=["disk", "s3"])
+def either_settings(request, tmp_path):
+    """Settings of an empty lake, in a folder and in a bucket."""
+    if request.param == "disk":
+        return Settings(var_dir=tmp_path / "var", lake_root="")
+    return request.getfixturevalue("s3_settings")
