@@ -216,7 +216,7 @@ def _batch(lake: Lake, trace: Trace) -> tuple[dict[str, int], dict[str, str]]:
         return {BATCH: number}, {}
     since = _since(lake, trace) if table in FACTS else {}
     staged = lake.stage(CHANGES).write(changes(table, number, since).lazy())
-    return {BATCH: number}, named({CHANGES: staged})
+    return {BATCH: number}, named(number, {CHANGES: staged})
 
 
 def _since(lake: Lake, trace: Trace) -> dict[int | None, datetime | None]:

@@ -195,10 +195,11 @@ def test_on_s3_too(s3_settings, write_shop):
         other = {"transaction_id": str(day + 2), "customer_id": "8"}
         only = tuple(TABLES) if day == 1 else ("transactions",)
         ingest(lake, str(write_shop(f"day{day}", only=only, transactions=[sale, other])))
-        build(lake)
+    build(lake)
     log_prediction(lake, 1)
     reports = {report.table: report for report in maintain(lake, pins=prediction_pins(lake))}
     assert reports["silver.transactions"].files_after == 1
+    assert reports[FEATURES].kept == {1: ["1 prediction"]}
     assert lake.scan(FEATURES, 1).collect().height > 0
     assert history(lake, FEATURES, limit=1)[0].version == lake.version(FEATURES)
     traces = find(lake, 7)
