@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 SOURCES_OF_INSTALL := pyproject.toml hatch_build.py $(wildcard proto/shopsphere/v1/*.proto)
 
-.PHONY: help demo test lint format lock docs clean
+.PHONY: help demo test drill lint format lock docs clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made.
@@ -17,6 +17,9 @@ demo: .venv/.demo ## The main job on real data: ingest, build, train, serve, pre
 
 test: .venv/.dev ## All tests.
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+
+drill: .venv/.dev ## Many writers and killed runs, on disk and on S3 (DRILL_ARGS="--help" says more).
+	$(BIN)/python -m bench.drill $(DRILL_ARGS)
 
 lint: .venv/.dev ## Format, lint, strict types, import layers, protobuf lint and format, stale generated files.
 	$(BIN)/ruff format --check .

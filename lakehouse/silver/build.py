@@ -10,8 +10,8 @@ import polars as pl
 from lakehouse.contracts import FACTS, TABLES, key_of
 from lakehouse.ingest import FILE
 from lakehouse.silver.history import build_history
-from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES, CHECKS, REBUILT, changes, checks, tidy
-from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA, Piece, Split, bucket_of, schema, split
+from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES, CHECKS, REBUILT, changes, checks, named, settle
+from lakehouse.silver.split import QUARANTINE, Piece, Split, bucket_of, schema, split
 from lakehouse.silver.supersede import Superseded, quarantined, supersede
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
@@ -39,6 +39,7 @@ def build_silver(lake: Lake, *, run: Map = map, progress: Callable[[str], None] 
     report = SilverReport()
     buckets = _buckets(lake)
     for table in TABLES:
+        settle(lake, table)
         batch = _Batch(lake, table, buckets)
         if batch.new or batch.anew or not lake.exists(f"silver.{table}"):
             report.good[table], report.quarantined[table] = batch.build(run)
@@ -65,6 +66,7 @@ class _Batch:
     def __init__(self, lake: Lake, table: str, buckets: int) -> None:
         self._lake, self._table, self._buckets = lake, table, buckets
         self._silver = f"silver.{table}"
+        self._base = lake.version(self._silver) if lake.exists(self._silver) else None
         self._bronze = lake.version(f"bronze.{table}")
         files = sorted({file.partition[FILE] for file in lake.files(f"bronze.{table}", self._bronze)})
         present = lake.transaction(self._silver, BUCKETS)
@@ -72,9 +74,13 @@ class _Batch:
         self.new = files if self.anew else [f for f in files if lake.transaction(self._silver, f"bronze/{f}") is None]
 
     def build(self, run: Map) -> tuple[int, int]:
-        """Split, supersede, write what stands beside, commit; gives good and quarantined rows."""
+        """Split, supersede, stage what stands beside, commit; gives good and quarantined rows.
+
+        Raises:
+            ConcurrentBuildError: another build has committed a batch of the table meanwhile.
+        """
         lake, table = self._lake, self._table
-        number = tidy(lake, table) + 1
+        number = (lake.transaction(self._silver, BATCH) or 0) + 1
         parts = list(run(partial(split, lake), self._pieces(number)))
         staged = [file for part in parts for file in part.good]
         old = [] if self.anew else lake.files(self._silver)
@@ -82,13 +88,13 @@ class _Batch:
         quarantine = [file for part in parts for file in part.rejected]
         if result.rows.height:
             quarantine += lake.stage(QUARANTINE).write(quarantined(result.rows, table, number).lazy())
-        if quarantine:
-            lake.commit(QUARANTINE, QUARANTINE_SCHEMA, add=quarantine)
-        lake.append(CHECKS, checks(table, number, _total(parts)))
-        lake.append(CHANGES, changes(table, number, self._since(parts, result, staged, old)))
-        self._commit(number, result)
-        if self.anew:
-            tidy(lake, table)
+        beside = {
+            CHECKS: checks(table, number, _total(parts)),
+            CHANGES: changes(table, number, self._since(parts, result, staged, old)),
+        }
+        sidecars = {sidecar: lake.stage(sidecar).write(rows.lazy()) for sidecar, rows in beside.items()}
+        self._commit(number, result, sidecars | {QUARANTINE: quarantine})
+        settle(lake, table)
         return sum(file.rows for file in staged), sum(file.rows for file in quarantine)
 
     def _pieces(self, number: int) -> list[Piece]:
@@ -105,7 +111,7 @@ class _Batch:
                 )
         return found
 
-    def _commit(self, number: int, result: Superseded) -> None:
+    def _commit(self, number: int, result: Superseded, sidecars: dict[str, list[StagedFile]]) -> None:
         app = {BATCH: number} | {f"bronze/{file}": 1 for file in self.new}
         if self._table in FACTS:
             app[BUCKETS] = self._buckets
@@ -118,6 +124,8 @@ class _Batch:
             remove=None if self.anew else result.remove,
             partition_by=["bucket"] if self._table in FACTS else [],
             app=app,
+            metadata=named(number, sidecars),
+            base=self._base,
         )
 
     def _since(

@@ -24,6 +24,7 @@ SCHEMA = pl.Schema(
 
 def build_history(lake: Lake) -> int:
     """Add what customer files not seen yet tell; the versions added. Runs after the transactions are built."""
+    base = lake.version(HISTORY) if lake.exists(HISTORY) else None
     present = {file.partition[FILE] for file in lake.files("bronze.customers")}
     new = sorted(file for file in present if lake.transaction(HISTORY, f"bronze/{file}") is None)
     if not new and lake.exists(HISTORY):
@@ -37,7 +38,8 @@ def build_history(lake: Lake) -> int:
     rows = pl.concat(loaded or [pl.DataFrame(schema=schema("customers"))])
     added = _versions(lake, rows).select(*SCHEMA.names()[:-1], batch=pl.lit(batch, pl.Int64))
     files = lake.stage(HISTORY).write(added.lazy()) if added.height else []
-    lake.commit(HISTORY, SCHEMA, add=files, app={BATCH: batch} | {f"bronze/{file}": 1 for file in new})
+    app = {BATCH: batch} | {f"bronze/{file}": 1 for file in new}
+    lake.commit(HISTORY, SCHEMA, add=files, app=app, base=base)
     return added.height
 
 
