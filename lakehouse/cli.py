@@ -22,6 +22,13 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
+class Dialect(StrEnum):
+    """How a source's CSVs write dates and nothing."""
+
+    STANDARD = "standard"
+    EXCEL = "excel"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     for command in (ingest, build, sql):
@@ -36,11 +43,14 @@ def ingest(
             "the last one where not given."
         ),
     ] = None,
+    dialect: Annotated[
+        Dialect, typer.Option(help="excel: dates are DD-MM-YYYY HH:MM, and the text Null stands for nothing.")
+    ] = Dialect.STANDARD,
 ) -> None:
     """Load a source's five raw files into bronze; content that is there already is left out."""
     from lakehouse.ingest import ingest as run
 
-    report = run(_lake(), source, progress=_progress())
+    report = run(_lake(), source, dialect=dialect.value, progress=_progress())
     typer.echo(f"{sum(report.rows.values()):,} new rows from {report.source}")
 
 

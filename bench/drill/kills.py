@@ -114,7 +114,7 @@ def ship(settings: Settings) -> None:
 
 def kill_after(settings: Settings, seconds: float, *work: str) -> float | None:
     """Start the work in a process and SIGKILL it so long after it began; the seconds it took where it ended before."""
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-m", "bench.drill.kills", *work],
         stdout=subprocess.PIPE,
         text=True,

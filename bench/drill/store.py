@@ -54,7 +54,7 @@ class Store:
 @contextmanager
 def process(*command: str, **environment: str) -> Iterator[str]:
     """Run Python until the end of the block; gives the first line that it prints."""
-    running = subprocess.Popen(  # noqa: S603
+    running = subprocess.Popen(
         [sys.executable, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

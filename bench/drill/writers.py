@@ -55,7 +55,7 @@ def write(settings: Settings, number: int, commits: int) -> None:
 
 def _start(settings: Settings, number: int, commits: int) -> "subprocess.Popen[str]":
     environment = settings.environment()
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(
         [sys.executable, "-m", "bench.drill.writers", str(number), str(commits)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -34,7 +34,7 @@ def build_history(lake: Lake) -> int:
     loaded = []
     for dialect in bronze.select("dialect").unique().collect()["dialect"]:
         typed = checked(bronze.filter(pl.col("dialect") == dialect), "customers", dialect)
-        loaded.append(good_rows(typed, "customers", 1).collect(engine="streaming"))
+        loaded.append(good_rows(typed, "customers").collect(engine="streaming"))
     rows = pl.concat(loaded or [pl.DataFrame(schema=schema("customers"))])
     added = _versions(lake, rows).select(*SCHEMA.names()[:-1], batch=pl.lit(batch, pl.Int64))
     files = lake.stage(HISTORY).write(added.lazy()) if added.height else []
