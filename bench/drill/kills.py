@@ -20,6 +20,7 @@ from lakehouse.sources import synthetic
 from lakehouse.storage import Lake
 
 NewLake = Callable[[], Settings]
+Check = Callable[[Settings], list[str]]
 BATCHES = 12
 
 
@@ -62,14 +63,14 @@ def drill(new_lake: NewLake, folders: Sequence[Path], *, kills: int, seed: int) 
     run(undisturbed, folders)
     seconds = time.monotonic() - begin
     expected = contents(Lake(undisturbed))
-    chance, faults, killed = random.Random(seed), [], 0  # noqa: S311
-    for number in range(kills):
-        settings = new_lake()
-        killed += kill_after(settings, chance.uniform(0, seconds), "run", *map(str, folders))
+
+    def check(settings: Settings) -> list[str]:
         contents(Lake(settings))  # every table there is can be read
         run(settings, folders)
-        faults += [f"kill {number}: {fault}" for fault in differences(expected, Lake(settings))]
-    return Outcome(killed, kills - killed, seconds, faults)
+        return differences(expected, Lake(settings))
+
+    work = ["run", *map(str, folders)]
+    return _killed(new_lake, work, check, kills=kills, seed=seed, seconds=seconds)
 
 
 def predictions_drill(new_lake: NewLake, *, kills: int, seed: int) -> Outcome:
@@ -77,15 +78,28 @@ def predictions_drill(new_lake: NewLake, *, kills: int, seed: int) -> Outcome:
     undisturbed, begin = new_lake(), time.monotonic()
     ship(undisturbed)
     seconds = time.monotonic() - begin
-    chance, faults, killed = random.Random(seed), [], 0  # noqa: S311
-    for number in range(kills):
-        settings = new_lake()
-        killed += kill_after(settings, chance.uniform(0, seconds), "ship")
+
+    def check(settings: Settings) -> list[str]:
         ship(settings)
         ids = sorted(Lake(settings).scan(PREDICTIONS).collect()["prediction_id"].to_list())
-        if ids != sorted(f"p{sequence}" for sequence in range(BATCHES)):
-            faults.append(f"kill {number}: predictions are {ids}")
-    return Outcome(killed, kills - killed, seconds, faults)
+        return [] if ids == sorted(f"p{number}" for number in range(BATCHES)) else [f"predictions are {ids}"]
+
+    return _killed(new_lake, ["ship"], check, kills=kills, seed=seed, seconds=seconds)
+
+
+def _killed(new_lake: NewLake, work: Sequence[str], check: Check, *, kills: int, seed: int, seconds: float) -> Outcome:
+    """Kill so many runs at moments spread over their duration; one that ended before says how long that is now."""
+    chance, faults = random.Random(seed), []  # noqa: S311
+    killed = ended = 0
+    while killed < kills and ended <= kills:
+        settings, moment = new_lake(), chance.uniform(0, seconds)
+        took = kill_after(settings, moment, *work)
+        if took is None:
+            killed += 1
+        else:
+            ended, seconds = ended + 1, min(seconds, took)
+        faults += [f"after {moment:.3f} s: {fault}" for fault in check(settings)]
+    return Outcome(killed, ended, seconds, faults)
 
 
 def ship(settings: Settings) -> None:
@@ -98,8 +112,8 @@ def ship(settings: Settings) -> None:
         append_records(Lake(settings), [record | {"ids": [f"p{sequence}"]}], app_id="drill", sequence=sequence)
 
 
-def kill_after(settings: Settings, seconds: float, *work: str) -> bool:
-    """Start the work in a process and SIGKILL it so long after it began; whether that came before its end."""
+def kill_after(settings: Settings, seconds: float, *work: str) -> float | None:
+    """Start the work in a process and SIGKILL it so long after it began; the seconds it took where it ended before."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.drill.kills", *work],
         stdout=subprocess.PIPE,
@@ -110,12 +124,14 @@ def kill_after(settings: Settings, seconds: float, *work: str) -> bool:
     process.stdout.readline()
     timer = threading.Timer(seconds, process.kill)
     timer.start()
+    begin = time.monotonic()
     status = process.wait()
+    took = time.monotonic() - begin
     timer.cancel()
     process.stdout.close()
     if status not in (0, -signal.SIGKILL):
         raise RuntimeError(f"the run to be killed failed by itself with status {status}")
-    return status != 0
+    return took if status == 0 else None
 
 
 if __name__ == "__main__":
