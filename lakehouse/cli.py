@@ -54,8 +54,11 @@ def build(
 ) -> None:
     """Build silver from bronze and gold from silver; what did not change is left alone."""
     from lakehouse.build import build as run
+    from lakehouse.engine import engine
 
-    report = run(_lake(), as_of=as_of or (), progress=_progress())
+    lake = _lake()
+    with engine(lake.settings) as tasks:
+        report = run(lake, as_of=as_of or (), run=tasks, progress=_progress())
     changed = ", ".join(report.gold) or "nothing"
     typer.echo(f"built {changed}; the data's clock is {report.clock}")
 

@@ -36,6 +36,14 @@ class Settings(BaseSettings):
             description="Rows of events and transactions that a build holds in memory at once; fewer need less memory.",
         ),
     ] = 2_000_000
+    engine: Annotated[
+        str,
+        Field(
+            validation_alias=AliasChoices("ENGINE"),
+            pattern=r"^(dask://\S+:\d+)?$",
+            description="Where a build's tasks run: `dask://host:port` is a running Dask scheduler; here where empty.",
+        ),
+    ] = ""
     aws_endpoint_url: Annotated[
         str,
         Field(
