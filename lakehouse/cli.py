@@ -1,5 +1,6 @@
 """The commands of the lake: ingest, build, sql."""
 
+import os
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -52,13 +53,21 @@ def build(
         ),
     ] = None,
 ) -> None:
-    """Build silver from bronze and gold from silver; what did not change is left alone."""
+    """Build silver from bronze and gold from silver; what did not change is left alone.
+
+    Where ENGINE names a Dask cluster its workers do it, as a flow run where PREFECT_API_URL names a server.
+    """
     from lakehouse.build import build as run
     from lakehouse.engine import engine
 
     lake = _lake()
-    with engine(lake.settings) as tasks:
-        report = run(lake, as_of=as_of or (), run=tasks, progress=_progress())
+    if lake.settings.engine and os.environ.get("PREFECT_API_URL"):
+        from lakehouse.flows import build_flow
+
+        report = build_flow(as_of or ())
+    else:
+        with engine(lake.settings) as tasks:
+            report = run(lake, as_of=as_of or (), run=tasks, progress=_progress())
     changed = ", ".join(report.gold) or "nothing"
     typer.echo(f"built {changed}; the data's clock is {report.clock}")
 

@@ -12,7 +12,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect_dask.task_runners import DaskTaskRunner
 
-from lakehouse.engine import Run, packed, work
+from lakehouse.build import Run
+from lakehouse.engine import packed, work
 from lakehouse.errors import EngineError
 
 CONNECT_SECONDS = 5
@@ -69,7 +70,7 @@ class _Cluster:
         if context is None:
             client: Any = self._runner.client
             return client.submit(work, packed(function, item), key=f"{name}-{uuid4()}")
-        with context.copy(update={"parameters": {}}):  # a flow's settings, with its secrets, stay here
+        with context.model_copy(update={"parameters": {}}):  # a flow's settings, with its secrets, stay here
             return self._runner.submit(stage.with_options(name=name), {"packed_task": packed(function, item)})
 
     def _result(self, future: Any) -> Any:

@@ -37,7 +37,8 @@ def product_features(
     total = next(parts)
     for part in parts:
         total = _added(total, part)
-    return _rows(*total, silver.scan("silver.products").collect(), moments)
+    totals, weeks = total
+    return _rows(totals, weeks, silver.scan("silver.products").collect(), moments)
 
 
 def bucket_sales(silver: Silver, moments: Sequence[datetime], bucket: int) -> Sales:
