@@ -41,7 +41,8 @@ docs: .venv/.dev ## Write the generated pages of docs/ (settings, commands).
 lock: $(UV) ## Resolve the dependencies again.
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build -o requirements.lock pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra demo -c requirements.lock -o requirements-demo.lock pyproject.toml
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra demo --extra dask --extra dev -c requirements-demo.lock -o requirements-dev.lock pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra dask -c requirements.lock -o requirements-dask.lock pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra demo --extra dask --extra dev -c requirements-demo.lock -c requirements-dask.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## Remove everything made at run time and the environment.
 	rm -rf .venv gen var

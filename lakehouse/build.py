@@ -172,7 +172,7 @@ class _Gold:
             )
         if any(task.exposures for task in tasks):
             self._commit(EXPOSURES, schemas[EXPOSURES], made.get(EXPOSURES, []), self._lake.files(EXPOSURES))
-        self._products(wanted[product_features.TABLE], present[product_features.TABLE])
+        self._products(run, wanted[product_features.TABLE], present[product_features.TABLE])
 
     def _tasks(self, wanted: dict[str, set[datetime]], present: dict[str, set[datetime]]) -> Iterable[Bucket]:
         exposed = self._exposures_stale()
@@ -187,14 +187,14 @@ class _Gold:
         """Whether any changed; the clock decides which outcomes are known."""
         return bool(self._changes[EXPOSURES].since) or self._clock(EXPOSURES) != self.silver.clock
 
-    def _products(self, wanted: set[datetime], present: set[datetime]) -> None:
+    def _products(self, run: Run, wanted: set[datetime], present: set[datetime]) -> None:
         table, changed = product_features.TABLE, self._changes[product_features.TABLE]
         since = datetime.min if changed.products else changed.earliest or datetime.max
         stale = sorted(moment for moment in wanted if moment not in present or moment > since)
         files: list[StagedFile] = []
         schema = None
         if stale:
-            frame = product_features.product_features(self.silver, stale)
+            frame = product_features.product_features(self.silver, stale, run=run)
             schema = frame.schema
             files = self._lake.stage(table, partition_by=["as_of"]).write(frame.lazy())
         texts = {partition_text(moment) for moment in stale}

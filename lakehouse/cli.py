@@ -1,5 +1,6 @@
 """The commands of the lake: ingest, build, sql, catalog."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -66,10 +67,21 @@ def build(
         ),
     ] = None,
 ) -> None:
-    """Build silver from bronze and gold from silver; what did not change is left alone."""
-    from lakehouse.build import build as run
+    """Build silver from bronze and gold from silver; what did not change is left alone.
 
-    report = run(_lake(), as_of=as_of or (), progress=_progress())
+    Where ENGINE names a Dask cluster its workers do it, as a flow run where PREFECT_API_URL names a server.
+    """
+    from lakehouse.build import build as run
+    from lakehouse.engine import engine
+
+    lake = _lake()
+    if lake.settings.engine and os.environ.get("PREFECT_API_URL"):
+        from lakehouse.flows import build_flow
+
+        report = build_flow(as_of or ())
+    else:
+        with engine(lake.settings) as tasks:
+            report = run(lake, as_of=as_of or (), run=tasks, progress=_progress())
     changed = ", ".join(report.gold) or "nothing"
     typer.echo(f"built {changed}; the data's clock is {report.clock}")
 

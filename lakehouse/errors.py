@@ -35,3 +35,7 @@ class ConcurrentBuildError(ShopSphereError):
 
 class MissingTableError(ShopSphereError):
     """A table of the lake does not exist yet."""
+
+
+class EngineError(ShopSphereError):
+    """The cluster that ENGINE names cannot be reached, or its workers cannot do the work."""

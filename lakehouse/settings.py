@@ -51,6 +51,14 @@ class Settings(BaseSettings):
             description="Days for which `maintain` keeps files that no newest version, model or prediction needs.",
         ),
     ] = 7
+    engine: Annotated[
+        str,
+        Field(
+            validation_alias=AliasChoices("ENGINE"),
+            pattern=r"^(dask://\S+:\d+)?$",
+            description="Where a build's tasks run: `dask://host:port` is a running Dask scheduler; here where empty.",
+        ),
+    ] = ""
     aws_endpoint_url: Annotated[
         str,
         Field(
