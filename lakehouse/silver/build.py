@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -84,16 +86,17 @@ class _Batch:
         parts = list(run(partial(split, lake), self._pieces(number)))
         staged = [file for part in parts for file in part.good]
         old = [] if self.anew else lake.files(self._silver)
-        result = supersede(lake, table, staged, old)
-        quarantine = [file for part in parts for file in part.rejected]
-        if result.rows.height:
-            quarantine += lake.stage(QUARANTINE).write(quarantined(result.rows, table, number).lazy())
-        beside = {
-            CHECKS: checks(table, number, _total(parts)),
-            CHANGES: changes(table, number, self._since(parts, result, staged, old)),
-        }
-        sidecars = {sidecar: lake.stage(sidecar).write(rows.lazy()) for sidecar, rows in beside.items()}
-        self._commit(number, result, sidecars | {QUARANTINE: quarantine})
+        with TemporaryDirectory(prefix="shopsphere-build-") as scratch:
+            result = supersede(lake, table, staged, old, scratch=Path(scratch))
+            quarantine = [file for part in parts for file in part.rejected]
+            if result.rows is not None:
+                quarantine += lake.stage(QUARANTINE).write(quarantined(result.rows, table, number))
+            beside = {
+                CHECKS: checks(table, number, _total(parts)),
+                CHANGES: changes(table, number, self._since(parts, result, staged, old)),
+            }
+            sidecars = {sidecar: lake.stage(sidecar).write(rows.lazy()) for sidecar, rows in beside.items()}
+            self._commit(number, result, sidecars | {QUARANTINE: quarantine})
         settle(lake, table)
         return sum(file.rows for file in staged), sum(file.rows for file in quarantine)
 
@@ -102,7 +105,9 @@ class _Batch:
         rows = self._lake.scan(f"bronze.{self._table}", self._bronze)
         for file in self.new:
             lines = rows.filter(pl.col(FILE) == file)
-            span = lines.select(last=pl.col("source_line").max(), dialect=pl.col("dialect").first()).collect()
+            span = lines.select(last=pl.col("source_line").max(), dialect=pl.col("dialect").first()).collect(
+                engine="streaming"
+            )
             last, dialect = span.row(0)
             for first in range(2, (last or 1) + 1, LINES_PER_PIECE):
                 end = first + LINES_PER_PIECE - 1
@@ -137,16 +142,16 @@ class _Batch:
         if self._table not in FACTS:
             return _dimension_since(self._lake, self._table, staged)
         found: dict[int | None, datetime | None] = {}
-        lost = [{}] if not result.rows.height else [_moments_lost(result.rows, self._buckets)]
+        lost = [] if result.rows is None else [_moments_lost(result.rows, self._buckets)]
         for part in (*(part.since for part in parts), *lost):
             for bucket, moment in part.items():
                 found[bucket] = min(moment, found.get(bucket) or moment)
         return found
 
 
-def _moments_lost(rows: pl.DataFrame, buckets: int) -> dict[int, datetime]:
+def _moments_lost(rows: pl.LazyFrame, buckets: int) -> dict[int, datetime]:
     lost = rows.group_by(bucket_of("customer_id", buckets).alias("bucket")).agg(pl.col("timestamp").min())
-    return dict(lost.iter_rows())
+    return dict(lost.collect(engine="streaming").iter_rows())
 
 
 def _dimension_since(lake: Lake, table: str, staged: list[StagedFile]) -> dict[int | None, datetime | None]:
