@@ -4,6 +4,8 @@ import polars as pl
 import pytest
 
 from lakehouse.dictionary import tables
+from lakehouse.erasures import ERASURES
+from lakehouse.erasures import SCHEMA as ERASURES_SCHEMA
 from lakehouse.metrics_table import METRICS
 from lakehouse.metrics_table import SCHEMA as METRICS_SCHEMA
 from lakehouse.predictions import PREDICTIONS, append_records
@@ -20,6 +22,8 @@ def test_every_column_has_an_entry_and_every_entry_a_column(tiny_lake, table):
         columns = METRICS_SCHEMA.names()
     elif table == QUARANTINE:
         columns = QUARANTINE_SCHEMA.names()
+    elif table == ERASURES:
+        columns = ERASURES_SCHEMA.names()
     else:
         columns = tiny_lake.scan(table).collect_schema().names()
 

@@ -14,6 +14,7 @@ def command(lake, monkeypatch):
     """Runs `shopsphere quarantine` on the test's lake."""
     monkeypatch.setenv("SHOPSPHERE_VAR", str(lake.settings.var_dir))
     monkeypatch.setenv("LAKE_ROOT", "")
+    monkeypatch.setenv("COLUMNS", "250")
     return lambda *arguments: CliRunner().invoke(make_app(), ["quarantine", *arguments])
 
 

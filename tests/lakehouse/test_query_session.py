@@ -15,7 +15,7 @@ TABLE = "gold.interactions"
 
 @pytest.fixture
 def grown(lake):
-    """A table of one, then two, then three rows."""
+    """A table made empty, then of one, two and three rows."""
     for row in range(3):
         lake.append(TABLE, pl.DataFrame({"units": [row]}))
     return lake
@@ -73,8 +73,8 @@ def test_a_version_or_a_moment_gives_the_rows_of_then(grown):
     stamps = {c["version"]: datetime.fromtimestamp(c["timestamp"] / 1000, UTC) for c in grown.delta(TABLE).history()}
     count = f"select count(*) from {TABLE}"
 
-    assert sql(grown, count, versions={TABLE: 1}).item() == 2
-    assert 2 == sql(grown, count, at=stamps[1]).item() == sql(grown, count, at=stamps[1].replace(tzinfo=None)).item()
+    assert sql(grown, count, versions={TABLE: 2}).item() == 2
+    assert 2 == sql(grown, count, at=stamps[2]).item() == sql(grown, count, at=stamps[2].replace(tzinfo=None)).item()
     assert version_at(grown, TABLE, stamps[0] - timedelta(milliseconds=1)) is None
     with (
         pytest.raises(SqlError, match=r"no gold\.interactions yet, or was none then"),
@@ -86,14 +86,14 @@ def test_a_version_or_a_moment_gives_the_rows_of_then(grown):
 
 def test_versions_that_are_not_there_say_so(grown):
     """One that is too new, one of a table that is not there, and one whose files were vacuumed."""
-    with pytest.raises(VersionError, match="no version 9: its newest is 2"):
+    with pytest.raises(VersionError, match="no version 9: its newest is 3"):
         sql(grown, f"from {TABLE}", versions={TABLE: 9})
     with pytest.raises(VersionError, match="'metrics' does not exist"):
         sql(grown, "from metrics", versions={"metrics": 0})
     grown.overwrite(TABLE, pl.DataFrame({"units": [1]}))
     grown.delta(TABLE).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
     with pytest.raises(SqlError, match="a file of that version is gone"):
-        sql(grown, f"from {TABLE}", versions={TABLE: 1})
+        sql(grown, f"from {TABLE}", versions={TABLE: 2})
 
 
 @pytest.mark.parametrize("pin", ["gold.nothing=1", "gold.interactions", "gold.interactions=new", "=3"])
