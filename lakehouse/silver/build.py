@@ -76,7 +76,7 @@ class _Batch:
         self.new = files if self.anew else [f for f in files if lake.transaction(self._silver, f"bronze/{f}") is None]
 
     def build(self, run: Map) -> tuple[int, int]:
-        """Split, supersede, stage what stands beside, commit; gives good and quarantined rows.
+        """Split, supersede, stage what stands beside, commit; gives the new good rows and those put in quarantine.
 
         Raises:
             ConcurrentBuildError: another build has committed a batch of the table meanwhile.
@@ -98,7 +98,7 @@ class _Batch:
             sidecars = {sidecar: lake.stage(sidecar).write(rows.lazy()) for sidecar, rows in beside.items()}
             self._commit(number, result, sidecars | {QUARANTINE: quarantine})
         settle(lake, table)
-        return sum(file.rows for file in staged), sum(file.rows for file in quarantine)
+        return sum(file.rows for file in staged) - result.new, sum(file.rows for file in quarantine)
 
     def _pieces(self, number: int) -> list[Piece]:
         found = []

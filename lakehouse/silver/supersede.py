@@ -21,11 +21,15 @@ ORDER = ("loaded_at", "source_file", "source_line")
 
 @dataclass(frozen=True)
 class Superseded:
-    """What a commit adds and removes so that every key is there once; `rows` are those that lost, kept in `scratch`."""
+    """What a commit adds and removes so that every key is there once.
+
+    rows: those that lost, kept in `scratch`; None where none did. new: how many of them had only just come.
+    """
 
     add: list[StagedFile]
     remove: list[StagedFile]
     rows: pl.LazyFrame | None = None
+    new: int = 0
 
 
 def supersede(
@@ -45,10 +49,12 @@ def supersede(
     losers = pl.scan_parquet(scratch / "*.parquet")
     beaten = set(losers.select(pl.col("path").unique()).collect(engine="streaming")["path"])
     kept = [part for path in sorted(beaten) for part in _without(lake, silver, files[path], losers)]
+    fresh = losers.filter(pl.col("path").is_in([file.path for file in new])).select(pl.len())
     return Superseded(
         add=[*(file for file in new if file.path not in beaten), *kept],
         remove=[file for file in old if file.path in beaten],
         rows=losers,
+        new=fresh.collect(engine="streaming").item(),
     )
 
 
