@@ -10,6 +10,7 @@ from lakehouse.errors import ShopSphereError
 COMMANDS = (
     "shopsphere_cli.demo_cli",
     "lakehouse.cli",
+    "lakehouse.sources.cli",
     "training.cli",
     "grpc_server.cli",
     "grpc_server.client_cli",

@@ -23,7 +23,7 @@ def write(folder: Path, **knobs: Any) -> None:
 
 
 def knobs_of(mode: Mode, *, dirty: bool = False, **given: Any) -> Knobs:
-    """The knobs of a mode: the contract's size for `kaggle`, the demo's for `rich`, but for what is given (not None)."""
+    """The knobs of a mode, of the contract's size for `kaggle` and the demo's for `rich`, but for what is given."""
     if mode == "kaggle":
         size: dict[str, Any] = {"customers": 100_000, "products": 2000, "density": 6.335, "days": 1095}
         size["dirt"] = CONTRACT

@@ -111,7 +111,8 @@ def _launch(random: np.random.Generator, knobs: Knobs) -> Array:
 
 def _sampler(category: Array, liking: Array) -> tuple[Array, Array]:
     kinds = len(CATEGORIES)
-    parts, positions = [], []
+    parts: list[Array] = []
+    positions: list[Array] = []
     for row in liking:
         for kind in range(kinds):
             own = np.flatnonzero(category == kind)

@@ -1,11 +1,13 @@
 """Spoils rows at the rates that were asked for, and keeps a list of every row that it spoilt."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from lakehouse.sources.synthetic.knobs import SECONDS, Dirt, Knobs
+from lakehouse.sources.synthetic.knobs import SECONDS, Knobs
 from lakehouse.sources.synthetic.streams import Array, Table, stream
 
 EVENT_KINDS = (
@@ -30,7 +32,7 @@ TRANSACTION_KINDS = (
 )
 KINDS = {"events": EVENT_KINDS, "transactions": TRANSACTION_KINDS}
 MOST_LATE = 30
-LISTED = {"table": pl.String, "key": pl.Int64, "kind": pl.String, "arrives_at": pl.Datetime("us")}
+LISTED: Mapping[str, Any] = {"table": pl.String, "key": pl.Int64, "kind": pl.String, "arrives_at": pl.Datetime("us")}
 STAMP, DAY_FIRST = "%Y-%m-%d %H:%M:%S", "%d-%m-%Y %H:%M"
 BROKEN_LINES = {
     "customers": "not-a-number,2022-01-01,US,40,Male,Gold,Email\n",
@@ -77,8 +79,10 @@ def spoil(knobs: Knobs, block: int, raw: dict[str, pl.DataFrame]) -> Spoilt:
 
 def broken() -> pl.DataFrame:
     """The list's rows of the broken lines."""
-    return pl.concat(_listed(table, pl.Series([None] * text.count("\n"), dtype=pl.Int64), "broken_line")
-                     for table, text in BROKEN_LINES.items())
+    return pl.concat(
+        _listed(table, pl.Series([None] * text.count("\n"), dtype=pl.Int64), "broken_line")
+        for table, text in BROKEN_LINES.items()
+    )
 
 
 def _unpriced(
@@ -112,25 +116,31 @@ def _rows(
         return rows, rows.clear(), pl.DataFrame(schema=LISTED)
     kind = np.searchsorted(np.cumsum(rates), random.random(rows.height), side="right")
     kind = np.where(_fits(table, kind, rows), kind, len(kinds))
-    spoilt = _values(random, knobs, rows, pl.Series(kind), kinds, raw)
-    listed = pl.concat(_listed(table, rows[key].filter(pl.Series(kind == n)), name) for n, name in enumerate(kinds))
+    is_ = {name: pl.Series(kind == number) for number, name in enumerate(kinds)}
+    if is_.get("before_signup", pl.Series([False])).any():
+        moved = pl.when(is_["before_signup"]).then(_before_signup(random, rows, raw["customers"]))
+        rows = rows.with_columns(moved.otherwise("timestamp").alias("timestamp"))
+    spoilt = _values(random, knobs, rows, is_)
+    listed = pl.concat(_listed(table, rows[key].filter(its), name) for name, its in is_.items())
     waits = pl.Series(random.integers(1, MOST_LATE + 1, rows.height)) * SECONDS
-    is_late = pl.Series(kind == kinds.index("late"))
-    arrives = rows.select(pl.col(key), arrives_at=pl.col("timestamp") + pl.duration(seconds=waits)).filter(is_late)
+    is_late = is_["late"]
+    arrives = rows.select(pl.col(key), arrives_at=pl.col("timestamp") + pl.duration(seconds=pl.lit(waits))).filter(
+        is_late
+    )
     late = pl.col("kind") == "late"
     listed = (
         listed.drop("arrives_at")
         .join(arrives, left_on="key", right_on=key, how="left", maintain_order="left")
         .with_columns(pl.when(late).then("arrives_at").alias("arrives_at"))
     )
-    again = spoilt.filter(pl.Series(kind == kinds.index("duplicates")))
+    again = spoilt.filter(is_["duplicates"])
     return pl.concat([spoilt.filter(~is_late), again]), spoilt.filter(is_late), listed
 
 
 def _fits(table: str, kind: Array, rows: pl.DataFrame) -> Array:
     """Whether a row has what its kind of dirt would spoil."""
     kinds = KINDS[table]
-    fits = ~((kind == kinds.index("float_ids")) & rows["product_id"].is_null().to_numpy())
+    fits: Array = ~((kind == kinds.index("float_ids")) & rows["product_id"].is_null().to_numpy())
     if table == "transactions":
         sold = rows["refund_flag"].to_numpy() == 1
         fits &= ~((kind == kinds.index("refund_above_zero")) & (rows["product_id"].is_null().to_numpy() | ~sold))
@@ -141,43 +151,43 @@ def _fits(table: str, kind: Array, rows: pl.DataFrame) -> Array:
 
 
 def _values(
-    random: np.random.Generator,
-    knobs: Knobs,
-    rows: pl.DataFrame,
-    kind: pl.Series,
-    kinds: tuple[str, ...],
-    raw: dict[str, pl.DataFrame],
+    random: np.random.Generator, knobs: Knobs, rows: pl.DataFrame, is_: Mapping[str, pl.Series]
 ) -> pl.DataFrame:
     """The rows with their dirt; identifiers and moments become text only where they have to."""
-    dirt = knobs.dirt
-    is_ = {name: pl.Series(kind == number) for number, name in enumerate(kinds)}
     stranger = pl.lit(pl.Series(knobs.customers + 1 + random.integers(0, 1000, rows.height)))
     changes = {"customer_id": pl.when(is_["orphans"]).then(stranger).otherwise("customer_id")}
-    moment = pl.col("timestamp")
-    if "before_signup" in is_:
-        if dirt.before_signup and knobs.mode == "rich":
-            moment = pl.when(is_["before_signup"]).then(_before_signup(random, rows, raw)).otherwise("timestamp")
-        changes["device_type"] = pl.when(~is_["device_null"]).then("device_type")
-        changes["session_id"] = pl.when(is_["junk_sessions"]).then(0).otherwise("session_id")
-        source = pl.col("traffic_source").cast(pl.String)
-        changes["traffic_source"] = pl.when(is_["source_case"]).then(source.str.to_uppercase()).otherwise(source)
-    else:
-        changes["discount_applied"] = pl.when(is_["discount_out_of_range"]).then(1.5).otherwise("discount_applied")
-        revenue = pl.col("gross_revenue")
-        changes["gross_revenue"] = pl.when(is_["refund_above_zero"]).then(revenue.abs()).otherwise(revenue)
-    if dirt.day_first:
-        text = moment.dt.to_string(STAMP)
-        moment = pl.when(is_["day_first"]).then(moment.dt.to_string(DAY_FIRST)).otherwise(text)
-    if dirt.float_ids:
+    changes |= _of_events(is_) if "device_null" in is_ else _of_transactions(is_)
+    if knobs.dirt.day_first:
+        moment = pl.col("timestamp")
+        day_first = pl.when(is_["day_first"]).then(moment.dt.to_string(DAY_FIRST))
+        changes["timestamp"] = day_first.otherwise(moment.dt.to_string(STAMP))
+    if knobs.dirt.float_ids:
         product = pl.col("product_id").cast(pl.String)
         changes["product_id"] = pl.when(is_["float_ids"]).then(product + ".0").otherwise(product)
-    return rows.with_columns(moment.alias("timestamp"), *(change.alias(name) for name, change in changes.items()))
+    return rows.with_columns(change.alias(name) for name, change in changes.items())
 
 
-def _before_signup(random: np.random.Generator, rows: pl.DataFrame, raw: dict[str, pl.DataFrame]) -> pl.Expr:
+def _of_events(is_: Mapping[str, pl.Series]) -> dict[str, pl.Expr]:
+    source = pl.col("traffic_source").cast(pl.String)
+    return {
+        "device_type": pl.when(~is_["device_null"]).then("device_type"),
+        "session_id": pl.when(is_["junk_sessions"]).then(0).otherwise("session_id"),
+        "traffic_source": pl.when(is_["source_case"]).then(source.str.to_uppercase()).otherwise(source),
+    }
+
+
+def _of_transactions(is_: Mapping[str, pl.Series]) -> dict[str, pl.Expr]:
+    revenue = pl.col("gross_revenue")
+    return {
+        "discount_applied": pl.when(is_["discount_out_of_range"]).then(1.5).otherwise("discount_applied"),
+        "gross_revenue": pl.when(is_["refund_above_zero"]).then(revenue.abs()).otherwise(revenue),
+    }
+
+
+def _before_signup(random: np.random.Generator, rows: pl.DataFrame, customers: pl.DataFrame) -> pl.Expr:
     """A moment up to ninety days before the customer's signup."""
     signup = rows.select("customer_id").join(
-        raw["customers"].select("customer_id", pl.col("signup_date").cast(pl.Datetime("us"))),
+        customers.select("customer_id", pl.col("signup_date").cast(pl.Datetime("us"))),
         on="customer_id",
         how="left",
         maintain_order="left",

@@ -16,9 +16,9 @@ SECONDS = 86_400
 class Dirt:
     """The share of rows that each kind of dirt spoils; a row has one kind at most, but for `unpriced`.
 
-    unpriced: of purchases, product and revenue empty; device_null, source_case, junk_sessions, before_signup: of events;
-    discount_out_of_range, refund_above_zero: of transactions; the others of both. Late rows are in files of their own.
-    `broken_lines` adds lines to the end of every file, each of which breaks the contract in its own way.
+    unpriced: of purchases, product and revenue empty. device_null, source_case, junk_sessions, before_signup: of
+    events. discount_out_of_range, refund_above_zero: of transactions; the others of both. Late rows are in files of
+    their own. broken_lines: lines at the end of every file, each of which breaks the contract in a way of its own.
     """
 
     unpriced: float = 0.0

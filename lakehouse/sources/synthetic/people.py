@@ -23,7 +23,7 @@ TIERS = {"Bronze": 0.50, "Silver": 0.30, "Gold": 0.17, "Platinum": 0.03}
 
 @dataclass(frozen=True)
 class Population:
-    """What holds for all blocks: the mean visit rate, the tiers' thresholds, and from where a customer is of high value.
+    """What holds for all blocks: the mean visit rate, the thresholds of the tiers, and from where on value is high.
 
     Value is the logarithm of visit rate times spend; tiers follow it with noise.
     """

@@ -47,7 +47,7 @@ def durations(random: np.random.Generator, count: int) -> Array:
     return found
 
 
-def events(knobs: Knobs, told: Happened, first_id: int) -> pl.DataFrame:
+def events(knobs: Knobs, told: Happened, *, first_id: int, first_session: int = 0) -> pl.DataFrame:
     """The contract's events; ids count from `first_id` on."""
     product = pl.Series(told.product + 1).cast(pl.Int64)
     return pl.DataFrame(
@@ -55,7 +55,7 @@ def events(knobs: Knobs, told: Happened, first_id: int) -> pl.DataFrame:
             "event_id": np.arange(first_id, first_id + len(told.second)),
             "timestamp": _timestamps(knobs, told.second),
             "customer_id": told.customer_id,
-            "session_id": told.session_id,
+            "session_id": first_session + told.session_id,
             "event_type": _named(told.kind, KINDS),
             "product_id": product.set(product == 0, None),
             "device_type": _named(told.device, DEVICES),
@@ -69,7 +69,7 @@ def events(knobs: Knobs, told: Happened, first_id: int) -> pl.DataFrame:
 
 
 def transactions(
-    random: np.random.Generator, bought: pl.DataFrame, cents: Array, percent: Array, first_id: int
+    random: np.random.Generator, bought: pl.DataFrame, *, cents: Array, percent: Array, first_id: int
 ) -> pl.DataFrame:
     """One for each purchase event, whose list prices (in cents) and discounts are given; `event_id` says which.
 

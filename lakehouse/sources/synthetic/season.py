@@ -46,11 +46,9 @@ def season(knobs: Knobs) -> Season:
     month = days.astype("datetime64[M]").astype(int) % 12 + 1
     since_new_year = (days - days.astype("datetime64[Y]")).astype(int)
     late = np.isin(month, (11, 12))
-    if knobs.mode == "kaggle":
-        weight = 1 + 0.2 * late
-    else:
-        wave = 0.08 * np.sin(2 * np.pi * (since_new_year - 80) / 365.25)
-        weight = (1 + wave + 0.25 * late) * WEEKDAYS[(days.astype(int) + 3) % 7]
+    wave = 0.08 * np.sin(2 * np.pi * (since_new_year - 80) / 365.25)
+    weekday = WEEKDAYS[(days.astype(int) + 3) % 7]
+    weight: Array = 1 + 0.2 * late if knobs.mode == "kaggle" else (1 + wave + 0.25 * late) * weekday
     return Season(weight=weight, passed=np.concatenate([[0.0], np.cumsum(weight)]))
 
 

@@ -115,10 +115,9 @@ class Views:
 
 
 def happened(
-    knobs: Knobs, goods: Catalogue, who: People, came: Visits, block: int, first_session: int
+    random: np.random.Generator, knobs: Knobs, goods: Catalogue, who: People, came: Visits
 ) -> tuple[rows.Happened, Array]:
-    """A block's events in order of time, and the discount in percent of each."""
-    random = stream(knobs.seed, Table.EVENTS, block)
+    """A block's events in order of time, and the discount in percent of each; sessions count from 0 on."""
     seen = _views(random, knobs, goods, who, came)
     kind, row = _funnel(random, goods, who, came, seen)
     moment = seen.second[row] + BETWEEN_STEPS * kind
@@ -128,7 +127,7 @@ def happened(
     found = rows.Happened(
         second=moment,
         customer_id=who.first + 1 + seen.customer[row],
-        session_id=first_session + session,
+        session_id=session,
         kind=kind,
         product=np.where(kind == rows.BOUNCE, -1, product),
         campaign_id=came.campaign_id[session],
@@ -148,7 +147,9 @@ def _views(random: np.random.Generator, knobs: Knobs, goods: Catalogue, who: Peo
     second, customer = came.begin[session] + BETWEEN_VIEWS * nth, came.who[session]
     product = _looked_at(random, goods, who, customer)
     week = (second // (7 * SECONDS)).clip(max=goods.discount.shape[1] - 1)
-    seen = ((goods.launch[product] <= 7 * week) | came.exposure[session]) & (second < rows.end_of(knobs) - BETWEEN_VIEWS)
+    seen = ((goods.launch[product] <= 7 * week) | came.exposure[session]) & (
+        second < rows.end_of(knobs) - BETWEEN_VIEWS
+    )
     return Views(session[seen], second[seen], customer[seen], product[seen], week[seen])
 
 

@@ -10,6 +10,7 @@ from lakehouse.sources.synthetic import kaggle, rows, sessions, truth
 from lakehouse.sources.synthetic.campaigns import Campaigns, campaigns, experiment
 from lakehouse.sources.synthetic.catalogue import Catalogue, catalogue
 from lakehouse.sources.synthetic.knobs import Knobs
+from lakehouse.sources.synthetic.oracle import Oracle, oracle
 from lakehouse.sources.synthetic.people import BLOCK, Population, people, population
 from lakehouse.sources.synthetic.season import Season, season
 from lakehouse.sources.synthetic.streams import Array, Table, stream
@@ -35,14 +36,14 @@ class Shop:
     goods: Catalogue
     told: Campaigns
     everybody: Population
-    oracle: truth.Oracle
+    oracle: Oracle
 
     @classmethod
     def of(cls, knobs: Knobs) -> "Shop":
         """The shop of these knobs."""
         year, goods, told = season(knobs), catalogue(knobs), campaigns(knobs)
         everybody = population(knobs, year)
-        return cls(knobs, year, goods, told, everybody, truth.oracle(knobs, year, goods, told))
+        return cls(knobs, year, goods, told, everybody, oracle(knobs, year, goods, told))
 
     @property
     def blocks(self) -> int:
@@ -67,8 +68,8 @@ class Shop:
         trial = experiment(knobs, self.told, self.everybody, who, number)
         came = sessions.visits(knobs, self.year, who, trial, number)
         room = 10 ** int(np.ceil(np.log10(BLOCK * max(knobs.density, 1) * ROOM)))
-        found, percent = sessions.happened(knobs, self.goods, who, came, number, number * room + 1)
-        events = rows.events(knobs, found, number * room + 1)
+        found, percent = sessions.happened(stream(knobs.seed, Table.EVENTS, number), knobs, self.goods, who, came)
+        events = rows.events(knobs, found, first_id=number * room + 1, first_session=number * room + 1)
         raw = {"customers": customers, "events": events}
         raw["transactions"] = self._sold(number, events, found, percent, number * room + 1)
         return Block(raw, self.oracle.block(who, trial))
@@ -79,7 +80,7 @@ class Shop:
             raw["customers"] = people(self.knobs, self.goods, self.everybody, number)[1]
         if number * kaggle.BLOCK < kaggle.count_events(self.knobs):
             found, percent = kaggle.happened(self.knobs, self.year, len(self.told.start), number)
-            raw["events"] = rows.events(self.knobs, found, number * kaggle.BLOCK + 1)
+            raw["events"] = rows.events(self.knobs, found, first_id=number * kaggle.BLOCK + 1)
             raw["transactions"] = self._sold(number, raw["events"], found, percent, number * kaggle.BLOCK // 8 + 1)
         return Block(raw)
 
@@ -89,4 +90,4 @@ class Shop:
         sales = np.flatnonzero(found.kind == rows.PURCHASE)
         cents = self.goods.cents[found.product[sales]]
         random = stream(self.knobs.seed, Table.SALES, number)
-        return rows.transactions(random, events[sales], cents, percent[sales], first_id)
+        return rows.transactions(random, events[sales], cents=cents, percent=percent[sales], first_id=first_id)

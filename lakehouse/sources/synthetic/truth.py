@@ -1,27 +1,17 @@
-"""What is true of the shop, computed from the chances that its own rows are drawn with."""
+"""The truth that has no blocks: products with their elasticities, product weeks, campaigns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
-from lakehouse.sources.synthetic import rows
-from lakehouse.sources.synthetic.campaigns import Campaigns, Experiment
-from lakehouse.sources.synthetic.catalogue import CATEGORIES, STYLES, Catalogue
+from lakehouse.sources.synthetic.campaigns import Campaigns
+from lakehouse.sources.synthetic.catalogue import Catalogue
 from lakehouse.sources.synthetic.knobs import SECONDS, Knobs
-from lakehouse.sources.synthetic.people import SENSITIVITY, People
+from lakehouse.sources.synthetic.people import SENSITIVITY
 from lakehouse.sources.synthetic.season import Season
-from lakehouse.sources.synthetic.sessions import BOUNCED, HABIT, MORE_VIEWS, cart_chance, purchase_chance
+from lakehouse.sources.synthetic.sessions import cart_chance
 from lakehouse.sources.synthetic.streams import Array
-
-HORIZON = 180
-"""Days of expected revenue after a cutoff."""
-STEP = 90
-"""Days between cutoffs."""
-GRID = np.exp(np.linspace(-4, 4, 9) * SENSITIVITY)
-"""Price sensitivities that expectations are computed at; between them they are interpolated."""
 
 
 def whole(knobs: Knobs, year: Season, goods: Catalogue, told: Campaigns) -> Mapping[str, pl.DataFrame]:
@@ -37,7 +27,7 @@ def whole(knobs: Knobs, year: Season, goods: Catalogue, told: Campaigns) -> Mapp
                 "elasticity_nominal": goods.elasticity,
                 "brand_effect": goods.brand_effect,
                 "popularity": goods.popularity,
-                "style_affinity": pl.Series(list(goods.affinity.T), dtype=pl.List(pl.Float64)),
+                "style_affinity": pl.Series(np.ascontiguousarray(goods.affinity.T)),
             }
         ),
         "product_week": pl.DataFrame(
@@ -75,192 +65,3 @@ def elasticity(knobs: Knobs, year: Season, goods: Catalogue) -> Array:
             chance = cart_chance(goods.shock, paid, goods.elasticity[:, None], sensitivity)
             units[side] += share * ((chance * goods.available) @ year.weeks())
     return np.where(units[0] > 0, np.log(units[1] / units[0].clip(1e-300)) / np.log(1.01 / 0.99), np.nan)
-
-
-@dataclass(frozen=True)
-class Oracle:
-    """Expectations by price sensitivity of GRID, style and category, and product, from which a customer's follow.
-
-    `revenue[cutoff]` is what a view brings if every cart is bought; `cart[campaign]` the chance that it becomes one.
-    `season` has the weight of each week after each cutoff, (weeks, cutoffs).
-    """
-
-    knobs: Knobs
-    year: Season
-    cutoffs: Array
-    revenue: list["PerView"]
-    cart: list["PerView"]
-    season: Array
-
-    def block(self, who: People, trial: Experiment) -> Mapping[str, pl.DataFrame]:
-        """The truth tables of a block: customers, exposure, expected_revenue."""
-        return {
-            "customers": self._customers(who),
-            "exposure": self._exposure(who, trial),
-            "expected_revenue": self._expected_revenue(who, trial),
-        }
-
-    def _customers(self, who: People) -> pl.DataFrame:
-        return pl.DataFrame(
-            {
-                "customer_id": who.ids,
-                "visit_rate": who.visit_rate,
-                "dropout_rate": who.dropout_rate,
-                "joined_at": _moments(self.knobs, who.joined),
-                "dropout_at": _moments(self.knobs, who.dropout_day),
-                "price_sensitivity": who.price_sensitivity,
-                "spend": who.spend,
-                "style": who.style,
-                "category_weights": pl.Series(list(who.taste), dtype=pl.List(pl.Float64)),
-                "repertoire": pl.Series(list(who.repertoire + 1), dtype=pl.List(pl.Int64)),
-            }
-        )
-
-    def _exposure(self, who: People, trial: Experiment) -> pl.DataFrame:
-        """Both arms; `exposed_at` is when a treated customer was reached and an untreated one would have been."""
-        with_it, without = (self._responds(who, trial, uplift) for uplift in (trial.uplift, 0 * trial.uplift))
-        return pl.DataFrame(
-            {
-                "customer_id": who.ids[trial.who],
-                "campaign_id": trial.campaign + 1,
-                "is_treated": trial.treated,
-                "exposed_at": _moments(self.knobs, trial.exposed),
-                "window_end": _moments(self.knobs, trial.until),
-                "uplift": trial.uplift,
-                "prob_treated": with_it,
-                "prob_untreated": without,
-            }
-        )
-
-    def _responds(self, who: People, trial: Experiment, uplift: Array) -> Array:
-        """The chance of a purchase, not refunded, in the window; the customer is active at its start.
-
-        Visits are Poisson until an exponential dropout: with `a` the rate of visits that buy, L the window's days and m
-        the dropout rate, nobody buys with the chance (m + a exp(-(m + a) L)) / (m + a).
-        """
-        per_view = np.empty(len(trial.who))
-        for number, cart in enumerate(self.cart):
-            own = np.flatnonzero(trial.campaign == number)
-            per_view[own] = cart.of(who, trial.who[own])
-        nothing = np.zeros(len(trial.who))
-        for source, share in enumerate(rows.SOURCE_SHARES / rows.SOURCE_SHARES.sum()):
-            sold = purchase_chance(np.array(source), who.spend[trial.who], uplift) * (1 - rows.REFUNDED)
-            nothing += share * (1 - per_view * sold) * np.exp(-MORE_VIEWS * per_view * sold)
-        days, dropout = trial.until - trial.exposed, who.dropout_rate[trial.who]
-        buys = who.visit_rate[trial.who] * self.year.mass(trial.exposed, trial.until) / days
-        buys *= (1 - BOUNCED) * (1 - nothing)
-        return 1 - (dropout + buys * np.exp(-(dropout + buys) * days)) / (dropout + buys)
-
-    def _expected_revenue(self, who: People, trial: Experiment) -> pl.DataFrame:
-        """Net revenue of the 180 days after each cutoff, of customers who had joined by then; 0 for who has left."""
-        middles = 7 * np.arange(len(self.season)) + 3.5
-        lasting = np.exp(-who.dropout_rate[:, None] * middles[None, :]) @ self.season
-        rate, lift = _bought(who, np.arange(len(who.joined)), 0.0), self._lift(who, trial)
-        pieces = rows.QUANTITY @ np.arange(1, 5) / rows.QUANTITY.sum()
-        kept = pieces * (1 - 2 * rows.REFUNDED) * (1 - self.knobs.dirt.unpriced)
-        parts = []
-        for number, cutoff in enumerate(self.cutoffs):
-            known = np.flatnonzero(who.joined < cutoff)
-            active = who.dropout_day[known] > cutoff
-            views = who.visit_rate[known] * lasting[known, number] * (1 - BOUNCED) * (1 + MORE_VIEWS)
-            each = self.revenue[number].of(who, known) * rate[known] * (1 + lift[known, number]) * kept
-            frame = {"customer_id": who.ids[known], "is_active": active, "expected_revenue_180d": active * views * each}
-            parts.append(pl.DataFrame(frame).with_columns(as_of=self.knobs.start + timedelta(days=int(cutoff))))
-        return pl.concat(parts) if parts else _no_revenue()
-
-    def _lift(self, who: People, trial: Experiment) -> Array:
-        """By how much campaigns raise purchases in the horizon of each cutoff, (customers, cutoffs)."""
-        found = np.zeros((len(who.joined), len(self.cutoffs)))
-        plain, moved = (_bought(who, trial.who, uplift) for uplift in (0.0, trial.uplift))
-        gain = trial.treated * (moved / plain - 1)
-        for number, cutoff in enumerate(self.cutoffs):
-            overlap = np.minimum(trial.until, cutoff + HORIZON) - np.maximum(trial.exposed, cutoff)
-            np.add.at(found[:, number], trial.who, gain * overlap.clip(0) / HORIZON)
-        return found
-
-
-@dataclass(frozen=True)
-class PerView:
-    """The expectation of something over the products that a view can be of.
-
-    tasted: (sensitivities, styles, categories); usual: (sensitivities, products).
-    """
-
-    tasted: Array
-    usual: Array
-
-    def of(self, who: People, chosen: Array) -> Array:
-        """For the chosen customers (indices)."""
-        place = np.interp(np.log(who.price_sensitivity[chosen]), np.log(GRID), np.arange(len(GRID)))
-        low = np.floor(place).clip(max=len(GRID) - 2).astype(np.int64)
-        part = place - low
-        sides = []
-        for node in (low, low + 1):
-            tasted = (self.tasted[node, who.style[chosen]] * who.taste[chosen]).sum(axis=1)
-            usual = self.usual[node[:, None], who.repertoire[chosen]].mean(axis=1)
-            sides.append((1 - HABIT) * tasted + HABIT * usual)
-        found: Array = sides[0] ** (1 - part) * sides[1] ** part
-        return found
-
-
-def oracle(knobs: Knobs, year: Season, goods: Catalogue, told: Campaigns) -> Oracle:
-    """What the oracle of a shop needs for any block; nothing in a shop without signal."""
-    if knobs.mode == "kaggle":
-        return Oracle(knobs, year, np.empty(0), [], [], np.empty((0, 0)))
-    cutoffs = np.arange(STEP, knobs.days - HORIZON + 1, STEP)
-    edges = 7.0 * np.arange(-(-HORIZON // 7) + 1)
-    edges[-1] = HORIZON
-    later = [year.mass(cutoff + edges[:-1], cutoff + edges[1:]) for cutoff in cutoffs]
-    spent = (100 - goods.discount) * goods.cents[:, None] / 10_000
-    ends = np.minimum(told.end, told.start + WINDOW_REACH)
-    return Oracle(
-        knobs=knobs,
-        year=year,
-        cutoffs=cutoffs,
-        revenue=[_per_view(knobs, year, goods, cutoff, cutoff + HORIZON, spent) for cutoff in cutoffs],
-        cart=[
-            _per_view(knobs, year, goods, start, end, np.ones_like(spent))
-            for start, end in zip(told.start, ends, strict=True)
-        ],
-        season=np.stack(later, axis=1) if later else np.empty((len(edges) - 1, 0)),
-    )
-
-
-WINDOW_REACH = 31.5
-"""Days from a campaign's start to the end of the mean window."""
-
-
-def _per_view(knobs: Knobs, year: Season, goods: Catalogue, start: float, end: float, worth: Array) -> PerView:
-    """Chance of a cart times its worth, averaged over the weeks between two moments."""
-    edges = 7.0 * np.arange(knobs.weeks + 1)
-    low, high = (np.clip(part, start, min(end, knobs.days)) for part in (edges[:-1], edges[1:]))
-    weight = year.mass(low, high)
-    chosen = np.flatnonzero(weight > 0)
-    weight = weight[chosen] / weight[chosen].sum()
-    shock, percent = goods.shock[:, chosen], goods.discount[:, chosen]
-    counted = worth[:, chosen] * goods.available[:, chosen]
-    usual = np.stack(
-        [(cart_chance(shock, percent, goods.elasticity[:, None], node) * counted) @ weight for node in GRID]
-    )
-    liking = goods.affinity * goods.popularity
-    kinds = (goods.category[:, None] == np.arange(len(CATEGORIES))[None, :]).astype(float)
-    tasted = np.einsum("sp,gp,pc->gsc", liking, usual, kinds, optimize=True)
-    return PerView(tasted / (liking @ kinds).clip(1e-300).reshape(STYLES, -1), usual.clip(1e-12))
-
-
-def _bought(who: People, chosen: Array, uplift: Array | float) -> Array:
-    """The chance that a cart of these customers becomes a purchase, over all intents."""
-    shares = rows.SOURCE_SHARES / rows.SOURCE_SHARES.sum()
-    chances = [purchase_chance(np.array(source), who.spend[chosen], uplift) for source in range(len(shares))]
-    found: Array = shares @ np.stack(chances)
-    return found
-
-
-def _moments(knobs: Knobs, days: Array) -> pl.Series:
-    start = np.datetime64(knobs.start, "us")
-    return pl.Series(start + np.floor(days * SECONDS).clip(max=1e10).astype(np.int64) * np.timedelta64(1_000_000, "us"))
-
-
-def _no_revenue() -> pl.DataFrame:
-    kinds = {"customer_id": pl.Int64, "is_active": pl.Boolean, "expected_revenue_180d": pl.Float64}
-    return pl.DataFrame(schema={**kinds, "as_of": pl.Datetime("us")})

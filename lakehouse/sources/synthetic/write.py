@@ -1,6 +1,8 @@
 """Writes a generated shop block by block: the contract's CSVs, and the truth as Parquet apart from them."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -8,10 +10,13 @@ from typing import IO
 import polars as pl
 import pyarrow.parquet as pq
 
+from lakehouse.contracts import FACTS
 from lakehouse.sources.synthetic import dirt
 from lakehouse.sources.synthetic.knobs import Knobs
 from lakehouse.sources.synthetic.shop import Block, Shop
 
+AHEAD = 2
+"""Blocks that are made while one is written."""
 LAST = "transactions"
 """Appears when everything else is there."""
 
@@ -22,11 +27,12 @@ def generate(
     knobs: Knobs,
     *,
     order: Iterable[int] | None = None,
-    progress: Callable[[str], None] = lambda sentence: None,
+    progress: Callable[[int, int, int], None] = lambda done, blocks, events: None,
 ) -> dict[str, int]:
     """Write the shop into two folders and say how many rows each raw file has; equal knobs give equal bytes.
 
-    A file appears under its name when all of them are whole. Another `order` of the blocks gives the same set of rows.
+    `progress` is told how many blocks are done, of how many, and their events. A file appears under its name when all
+    are whole. Another `order` of the blocks gives the same set of rows.
     """
     shop = Shop.of(knobs)
     numbers = range(shop.blocks) if order is None else order
@@ -34,17 +40,28 @@ def generate(
         files.write(shop.whole())
         for done, block in enumerate(_blocks(shop, numbers), start=1):
             files.write(block)
-            progress(f"block {done} of {shop.blocks}: {files.rows.get('events', 0):,} events")
+            progress(done, shop.blocks, files.rows.get("events", 0))
         if knobs.dirt.broken_lines:
             files.end_with_broken_lines()
         return files.rows
 
 
 def _blocks(shop: Shop, numbers: Iterable[int]) -> Iterator[Block]:
-    for number in numbers:
-        made = shop.block(number)
-        spoilt = dirt.spoil(shop.knobs, number, dict(made.raw))
-        yield Block(spoilt.files, {**made.truth, "dirt": spoilt.dirt})
+    """The blocks in the order asked for, the next one or two being made meanwhile."""
+    with ThreadPoolExecutor(AHEAD) as pool:
+        waiting: deque[Future[Block]] = deque()
+        for number in numbers:
+            waiting.append(pool.submit(_made, shop, number))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _made(shop: Shop, number: int) -> Block:
+    made = shop.block(number)
+    spoilt = dirt.spoil(shop.knobs, number, dict(made.raw))
+    return Block(spoilt.files, {**made.truth, "dirt": spoilt.dirt})
 
 
 class _Files:
@@ -60,12 +77,12 @@ class _Files:
     def __enter__(self) -> "_Files":
         self._raw.mkdir(parents=True, exist_ok=True)
         self._truth.mkdir(parents=True, exist_ok=True)
-        for path in (*self._raw.glob("*.csv"), *self._truth.glob("*.parquet")):
-            path.unlink()  # late rows of an earlier shop, say, belong to no other
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self._open.close()
+        for table in FACTS if kind is None else ():  # of an earlier shop: they belong to no other
+            (self._raw / f"{table}-late.csv").unlink(missing_ok=True)
         paths = [self._raw / f"{name}.csv" for name in sorted(self._csv, key=lambda name: (name == LAST, name))]
         for path in [self._truth / f"{name}.parquet" for name in self._parquet] + paths:
             part = path.with_suffix(path.suffix + ".part")
@@ -86,7 +103,8 @@ class _Files:
             if name not in self._parquet:
                 path = self._truth / f"{name}.parquet.part"
                 self._parquet[name] = self._open.enter_context(pq.ParquetWriter(path, table.schema))
-            self._parquet[name].write_table(table)
+            if frame.height:
+                self._parquet[name].write_table(table)
 
     def end_with_broken_lines(self) -> None:
         for table, text in dirt.BROKEN_LINES.items():
