@@ -16,9 +16,10 @@ SECONDS = 86_400
 class Dirt:
     """The share of rows that each kind of dirt spoils; a row has one kind at most, but for `unpriced`.
 
-    unpriced: of purchases, product and revenue empty. device_null, source_case, junk_sessions, before_signup: of
-    events. discount_out_of_range, refund_above_zero: of transactions; the others of both. Late rows are in files of
-    their own. broken_lines: lines at the end of every file, each of which breaks the contract in a way of its own.
+    unpriced: of purchases, product and revenue empty. device_null, source_case, junk_sessions: of events;
+    before_signup: of views; discount_out_of_range: of transactions; refund_above_zero: of refunds; the others of both.
+    Late rows are in files of their own. broken_lines: lines at the end of every file, each of which breaks the
+    contract in a way of its own.
     """
 
     unpriced: float = 0.0
@@ -52,7 +53,7 @@ DIRTY = Dirt(
     before_signup=0.002,
     junk_sessions=0.01,
     discount_out_of_range=0.001,
-    refund_above_zero=0.001,
+    refund_above_zero=0.05,
     broken_lines=True,
 )
 STARTS: dict[Mode, datetime] = {"rich": datetime(2022, 1, 1), "kaggle": datetime(2021, 1, 1)}
@@ -75,7 +76,7 @@ class Knobs:
     density: float = 8.0
     days: int = 500
     deep: bool = False
-    confounding: float = 2.0
+    confounding: float = 1.0
     seed: int = 0
     dirt: Dirt = field(default=CLEAN)
 

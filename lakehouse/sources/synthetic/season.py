@@ -22,7 +22,7 @@ class Season:
     def mass(self, start: Array | float, end: Array | float) -> Array:
         """The weight between two moments, in days since the shop's start."""
         midnights = np.arange(len(self.passed))
-        total: Array = np.interp(end, midnights, self.passed) - np.interp(start, midnights, self.passed)
+        total: Array = np.asarray(np.interp(end, midnights, self.passed) - np.interp(start, midnights, self.passed))
         return total
 
     def moments(self, random: np.random.Generator, start: Array, end: Array) -> Array:
@@ -46,9 +46,9 @@ def season(knobs: Knobs) -> Season:
     month = days.astype("datetime64[M]").astype(int) % 12 + 1
     since_new_year = (days - days.astype("datetime64[Y]")).astype(int)
     late = np.isin(month, (11, 12))
-    wave = 0.08 * np.sin(2 * np.pi * (since_new_year - 80) / 365.25)
+    wave: Array = 0.08 * np.sin(2 * np.pi * (since_new_year - 80) / 365.25)
     weekday = WEEKDAYS[(days.astype(int) + 3) % 7]
-    weight: Array = 1 + 0.2 * late if knobs.mode == "kaggle" else (1 + wave + 0.25 * late) * weekday
+    weight: Array = np.where(knobs.mode == "kaggle", 1 + 0.2 * late, (1 + wave + 0.25 * late) * weekday)
     return Season(weight=weight, passed=np.concatenate([[0.0], np.cumsum(weight)]))
 
 

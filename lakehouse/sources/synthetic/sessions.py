@@ -13,11 +13,11 @@ from lakehouse.sources.synthetic.season import Season
 from lakehouse.sources.synthetic.streams import Array, Table, draw, stream
 
 BOUNCED = 0.19
-MORE_VIEWS = 8.0
-"""A visit that is no bounce has 1 + Poisson(8) views."""
+MORE_VIEWS = 9.5
+"""A visit that is no bounce has 1 + Poisson(9.5) views."""
 HABIT = 0.45
 """The share of views that are of the customer's repertoire."""
-CART, CART_MOST = 0.2, 0.95
+CART, CART_MOST = 0.15, 0.95
 CLICKED = 0.36
 BETWEEN_VIEWS, BETWEEN_STEPS = 40, 5
 """Seconds."""
