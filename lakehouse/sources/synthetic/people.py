@@ -7,7 +7,7 @@ import polars as pl
 
 from lakehouse.sources.synthetic.catalogue import CATEGORIES, FACTS, STYLES, Catalogue
 from lakehouse.sources.synthetic.knobs import Knobs
-from lakehouse.sources.synthetic.season import MEAN_LIFE, Season, mean_active
+from lakehouse.sources.synthetic.season import MEAN_LIFE, Season, mean_active, signup_days
 from lakehouse.sources.synthetic.streams import Array, Table, draw, stream
 
 BLOCK = 4096
@@ -36,6 +36,8 @@ class Population:
 @dataclass(frozen=True)
 class People:
     """The customers of a block, from number `first` on; days since the start, rates per day.
+
+    joined: when they start to come; those who signed up before the shop's time start with it.
 
     taste: (customers, categories); repertoire: (customers, 5) products that are looked at again and again.
     """
@@ -76,7 +78,8 @@ def people(knobs: Knobs, goods: Catalogue, everybody: Population, block: int) ->
     """A block's customers, and their rows of the contract's table."""
     random, first = stream(knobs.seed, Table.CUSTOMERS, block), block * BLOCK
     count = min(BLOCK, knobs.customers - first)
-    joined = random.beta(1, 1.6, count) * knobs.days
+    signup = signup_days(random.beta(1, 1.6, count), knobs.days)
+    joined = signup.clip(0)
     dropout_rate = random.exponential(1 / MEAN_LIFE, count).clip(1e-9)
     taste = random.dirichlet(8 * FACTS[:, 0] / FACTS[:, 0].sum(), count)
     taste[:, np.bincount(goods.category, minlength=len(CATEGORIES)) == 0] = 0
@@ -99,8 +102,8 @@ def people(knobs: Knobs, goods: Catalogue, everybody: Population, block: int) ->
     if knobs.mode == "rich":
         tier = np.searchsorted(everybody.tiers, found.value + random.normal(0, 0.7, count))
     else:
-        joined = random.random(count) * knobs.days
-    return found, _frame(random, knobs, found.ids, joined, tier)
+        signup = random.random(count) * knobs.days
+    return found, _frame(random, knobs, found.ids, signup, tier)
 
 
 def pick(random: np.random.Generator, goods: Catalogue, cumulative: Array, style: Array, who: Array) -> Array:
@@ -113,8 +116,8 @@ def pick(random: np.random.Generator, goods: Catalogue, cumulative: Array, style
     return found
 
 
-def _frame(random: np.random.Generator, knobs: Knobs, ids: Array, joined: Array, tier: Array) -> pl.DataFrame:
-    signup = np.datetime64(knobs.start, "D") + np.floor(joined).astype(np.int64)
+def _frame(random: np.random.Generator, knobs: Knobs, ids: Array, signup: Array, tier: Array) -> pl.DataFrame:
+    signed = np.datetime64(knobs.start, "D") + np.floor(signup).astype(np.int64)
     count = len(ids)
 
     def named(shares: dict[str, float]) -> Array:
@@ -124,7 +127,7 @@ def _frame(random: np.random.Generator, knobs: Knobs, ids: Array, joined: Array,
     return pl.DataFrame(
         {
             "customer_id": ids,
-            "signup_date": pl.Series(signup.astype("datetime64[ms]")).cast(pl.Date),
+            "signup_date": pl.Series(signed.astype("datetime64[ms]")).cast(pl.Date),
             "country": named(COUNTRIES),
             "age": random.normal(35, 11, count).round().clip(18, 70).astype(np.int64),
             "gender": named(GENDERS),
