@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 SOURCES_OF_INSTALL := pyproject.toml hatch_build.py $(wildcard proto/shopsphere/v1/*.proto)
 
-.PHONY: help demo test lint format lock docs clean
+.PHONY: help demo test drill lint format lock docs clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made.
@@ -17,6 +17,9 @@ demo: .venv/.demo ## The main job on real data: ingest, build, train, serve, pre
 
 test: .venv/.dev ## All tests.
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+
+drill: .venv/.dev ## Many writers and killed runs, on disk and on S3 (DRILL_ARGS="--help" says more).
+	$(BIN)/python -m bench.drill $(DRILL_ARGS)
 
 lint: .venv/.dev ## Format, lint, strict types, import layers, protobuf lint and format, stale generated files.
 	$(BIN)/ruff format --check .
@@ -38,7 +41,8 @@ docs: .venv/.dev ## Write the generated pages of docs/ (settings, commands).
 lock: $(UV) ## Resolve the dependencies again.
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build -o requirements.lock pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra demo -c requirements.lock -o requirements-demo.lock pyproject.toml
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra demo --extra dask --extra dev -c requirements-demo.lock -o requirements-dev.lock pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra dask -c requirements.lock -o requirements-dask.lock pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra demo --extra dask --extra dev -c requirements-demo.lock -c requirements-dask.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## Remove everything made at run time and the environment.
 	rm -rf .venv gen var

@@ -91,9 +91,9 @@ def ship(spool: Path, commit: Commit) -> int:
     """Commit all files that are ready, oldest first, and delete each when it is committed; gives the records."""
     count = 0
     for folder in sorted(path for path in spool.glob("*") if path.is_dir()):
-        _claim_orphans(folder)
+        claim_orphans(folder)
         for path in sorted(folder.glob(f"*{CLOSED}")):
-            records = _read(path)
+            records = read_records(path)
             commit(records, f"spool/{folder.name}", int(path.stem))
             path.unlink()
             count += sum(len(record["ids"]) for record in records)
@@ -107,7 +107,7 @@ def backlog_files(spool: Path) -> int:
     return sum(1 for _ in spool.glob(f"*/*{CLOSED}"))
 
 
-def _claim_orphans(folder: Path) -> None:
+def claim_orphans(folder: Path) -> None:
     """Close the open file of a process that has died: nobody holds its lock."""
     for path in folder.glob(f"*{OPEN}"):
         with path.open("rb") as file:
@@ -119,6 +119,6 @@ def _claim_orphans(folder: Path) -> None:
                 path.rename(path.with_suffix(CLOSED))
 
 
-def _read(path: Path) -> list[Mapping[str, Any]]:
+def read_records(path: Path) -> list[Mapping[str, Any]]:
     """The whole records; a last line without an end was cut by the death of its process before any answer went out."""
     return [orjson.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]

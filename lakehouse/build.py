@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from lakehouse.errors import ConfigurationError
+from lakehouse.errors import ConcurrentBuildError, ConfigurationError
 from lakehouse.gold import campaign_exposures, customer_features, interactions, product_features
 from lakehouse.gold.changes import changes, state
 from lakehouse.gold.history import SOURCES, Silver, data_span, read_history
@@ -18,6 +18,7 @@ from lakehouse.staging import StagedFile, partition_text
 from lakehouse.storage import Lake
 
 Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+RACES = 5
 CLOCK = "clock"
 """Application id under which a gold table's commit records the data's clock, in seconds since 1970."""
 EXPOSURES = campaign_exposures.TABLE
@@ -70,10 +71,12 @@ def build(
     Raises:
         MissingTableError: nothing was ingested yet.
         ConfigurationError: an as_of lies outside the data.
+        StorageError: the lake's storage failed; what was committed stays, and the next build does the rest.
+        ConcurrentBuildError: another build was quicker; it goes on, and running this one again after it is safe.
     """
-    silver = build_silver(lake, run=run, progress=progress)
-    gold = _Gold(lake, as_of, (), progress or (lambda sentence: None))
-    gold.build(run)
+    with lake.failures():
+        silver = build_silver(lake, run=run, progress=progress)
+        gold = _build_gold(lake, as_of, (), progress or (lambda sentence: None), run)
     return BuildReport(silver, gold.rows, gold.silver.clock)
 
 
@@ -87,7 +90,21 @@ def label_features(lake: Lake, *, run: Run = map) -> None:
     """
     moments = customer_features.label_as_ofs(*data_span(lake))
     if not set(moments) <= _as_ofs(lake, customer_features.TABLE):
-        _Gold(lake, (), moments, lambda sentence: None).build(run)
+        _build_gold(lake, (), moments, lambda sentence: None, run)
+
+
+def _build_gold(
+    lake: Lake, extra: Sequence[datetime], labels: Sequence[datetime], say: Callable[[str], None], run: Run
+) -> "_Gold":
+    """Build gold; where another build was quicker, look again at what is left to do, for it may have seen less."""
+    for _ in range(RACES):
+        try:
+            gold = _Gold(lake, extra, labels, say)
+            gold.build(run)
+            return gold
+        except ConcurrentBuildError as error:
+            lost = error
+    raise lost
 
 
 def build_bucket(silver: Silver, bucket: Bucket) -> dict[str, tuple[pl.Schema, list[StagedFile]]]:
@@ -124,13 +141,13 @@ class _Gold:
             if not first < moment <= clock:
                 raise ConfigurationError(f"no features as of {moment}: the data begins {first} and ends before {clock}")
         self._lake, self._say, self._extra, self._labels = lake, say, set(extra), set(labels)
+        tables = (*BY_CUSTOMER, EXPOSURES, product_features.TABLE)
+        self._base = {table: lake.version(table) if lake.exists(table) else None for table in tables}
         self._state = state(lake)
         versions = {table: lake.version(table) for table in SOURCES}
         self.silver = Silver(lake, versions, self._state[BUCKETS], first, clock)
         self.rows: dict[str, int] = {}
-        self._changes = {
-            table: changes(lake, table, self._state) for table in (*BY_CUSTOMER, EXPOSURES, product_features.TABLE)
-        }
+        self._changes = {table: changes(lake, table, self._state) for table in tables}
 
     def build(self, run: Run) -> None:
         """Bring all tables up to date."""
@@ -155,7 +172,7 @@ class _Gold:
             )
         if any(task.exposures for task in tasks):
             self._commit(EXPOSURES, schemas[EXPOSURES], made.get(EXPOSURES, []), self._lake.files(EXPOSURES))
-        self._products(wanted[product_features.TABLE], present[product_features.TABLE])
+        self._products(run, wanted[product_features.TABLE], present[product_features.TABLE])
 
     def _tasks(self, wanted: dict[str, set[datetime]], present: dict[str, set[datetime]]) -> Iterable[Bucket]:
         exposed = self._exposures_stale()
@@ -170,14 +187,14 @@ class _Gold:
         """Whether any changed; the clock decides which outcomes are known."""
         return bool(self._changes[EXPOSURES].since) or self._clock(EXPOSURES) != self.silver.clock
 
-    def _products(self, wanted: set[datetime], present: set[datetime]) -> None:
+    def _products(self, run: Run, wanted: set[datetime], present: set[datetime]) -> None:
         table, changed = product_features.TABLE, self._changes[product_features.TABLE]
         since = datetime.min if changed.products else changed.earliest or datetime.max
         stale = sorted(moment for moment in wanted if moment not in present or moment > since)
         files: list[StagedFile] = []
         schema = None
         if stale:
-            frame = product_features.product_features(self.silver, stale)
+            frame = product_features.product_features(self.silver, stale, run=run)
             schema = frame.schema
             files = self._lake.stage(table, partition_by=["as_of"]).write(frame.lazy())
         texts = {partition_text(moment) for moment in stale}
@@ -211,7 +228,8 @@ class _Gold:
             schema = self._lake.scan(table).collect_schema()
         by = {EXPOSURES: ["bucket"], product_features.TABLE: ["as_of"]}.get(table, ["bucket", "as_of"])
         anew = self._lake.exists(table) and len(remove) == len(self._lake.files(table))
-        self._lake.commit(table, schema, add=add, remove=None if anew else remove, partition_by=by, app=app)
+        gone = None if anew else remove
+        self._lake.commit(table, schema, add=add, remove=gone, partition_by=by, app=app, base=self._base[table])
         if add or remove:
             self.rows[table] = sum(file.rows for file in add)
             self._say(f"{table}: {self.rows[table]:,} rows in {len(add)} files")

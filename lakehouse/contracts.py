@@ -180,6 +180,13 @@ ROW_RULES: Mapping[str, tuple[Rule, ...]] = {
             "a campaign is linked exactly where the source is paid search, social or email",
             pl.col("campaign_id").is_not_null() != _paid,
         ),
+        Rule(
+            "traffic_source_off_channel",
+            "warn",
+            "the source is not the channel of the campaign that it is linked to",
+            pl.col("traffic_source") != pl.col("campaigns.channel").str.to_lowercase(),
+            ("campaigns",),
+        ),
         _unknown("customers", "customer_id"),
         _unknown("products", "product_id"),
         _unknown("campaigns", "campaign_id"),

@@ -17,5 +17,25 @@ class StorageError(ShopSphereError):
     """The lake's storage cannot be reached or written."""
 
 
+class MissingBucketError(StorageError):
+    """The bucket does not exist."""
+
+
+class AccessDeniedError(StorageError):
+    """The credentials are wrong, missing or expired, or do not allow what was asked."""
+
+
+class UnreachableStoreError(StorageError):
+    """The store does not answer, or too slowly, or only with errors of its own, after retries."""
+
+
+class ConcurrentBuildError(ShopSphereError):
+    """Somebody else changed the same table meanwhile; nothing of this run became part of it."""
+
+
 class MissingTableError(ShopSphereError):
     """A table of the lake does not exist yet."""
+
+
+class EngineError(ShopSphereError):
+    """The cluster that ENGINE names cannot be reached, or its workers cannot do the work."""

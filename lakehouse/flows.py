@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from lakehouse.build import BuildReport, build
+from lakehouse.engine import engine
 from lakehouse.ingest import IngestReport, ingest
 from lakehouse.settings import Settings
 from lakehouse.storage import Lake
@@ -22,4 +23,6 @@ def ingest_flow(source: str | None = None, settings: Settings | None = None) -> 
 def build_flow(as_of: Sequence[datetime | str] = (), settings: Settings | None = None) -> BuildReport:
     """Build silver from bronze and gold from silver, for the usual `as_of`s and the given ones."""
     moments = [datetime.fromisoformat(str(moment)) for moment in as_of]  # a deployment's parameters are JSON
-    return build(Lake(settings or Settings()), as_of=moments, progress=get_run_logger().info)
+    lake = Lake(settings or Settings())
+    with engine(lake.settings) as run:
+        return build(lake, as_of=moments, run=run, progress=get_run_logger().info)

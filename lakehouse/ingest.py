@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from lakehouse.contracts import TABLES
-from lakehouse.errors import SourceError
+from lakehouse.erasures import Forgotten
+from lakehouse.errors import ConcurrentBuildError, SourceError
 from lakehouse.sources.csv import EXCEL_ROWS, CsvFile, CsvSource, Dialect
 from lakehouse.storage import Lake
 
@@ -46,6 +47,7 @@ def ingest(
 
     Raises:
         SourceError: there was no source yet, or a file is missing, unreadable or not of the contract's shape.
+        StorageError: the lake's storage failed; files that were committed stay, and the next ingest does the rest.
     """
     say = progress or (lambda sentence: None)
     if source is None:
@@ -53,15 +55,18 @@ def ingest(
     known = frozenset(table for table in TABLES if lake.exists(f"bronze.{table}"))
     rows: dict[str, int] = {}
     loaded_at = datetime.now(UTC).replace(tzinfo=None)
-    with tempfile.TemporaryDirectory(prefix="shopsphere-ingest-") as scratch:
+    forgotten = Forgotten(lake)
+    with lake.failures(), tempfile.TemporaryDirectory(prefix="shopsphere-ingest-") as scratch:
         reader = CsvSource(lake.settings, _folder(lake, source, say), scratch=Path(scratch), dialect=dialect)
         for file in reader.files(known=known):
-            count = _commit(lake, reader, file, loaded_at)
+            count = _commit(lake, reader, file, loaded_at, forgotten)
             rows[file.table] = rows.get(file.table, 0) + (count or 0)
             said = "this content is there already" if count is None else f"{count:,} rows"
             say(f"bronze.{file.table}: {said} ({file.name})")
             if count == EXCEL_ROWS:
                 say(f"{file.name} has {EXCEL_ROWS:,} rows, where Excel cuts a file off: check that it is whole")
+    if forgotten.left_out:
+        say(f"{forgotten.left_out:,} rows of forgotten customers were left out")
     offered = {"source": [_kept_name(source)], "offered_at": [loaded_at], "dialect": [dialect]}
     lake.append(SOURCES, pl.DataFrame(offered))
     return IngestReport(source, rows)
@@ -97,9 +102,10 @@ def _folder(lake: Lake, source: str, say: Progress) -> str:
     return str(folder)
 
 
-def _commit(lake: Lake, reader: CsvSource, file: CsvFile, loaded_at: datetime) -> int | None:
+def _commit(lake: Lake, reader: CsvSource, file: CsvFile, loaded_at: datetime, forgotten: Forgotten) -> int | None:
     """Write the file's rows, in pieces, and make them part of the table in one commit; None where they were before."""
     table, transaction = f"bronze.{file.table}", f"ingest/{file.digest}"
+    base = lake.version(table) if lake.exists(table) else None
     if lake.transaction(table, transaction) is not None:
         return None
     stage = lake.stage(table, partition={FILE: file.digest})
@@ -110,11 +116,14 @@ def _commit(lake: Lake, reader: CsvSource, file: CsvFile, loaded_at: datetime) -
                 "loaded_at": pl.lit(loaded_at),
                 "dialect": pl.lit(reader.dialect),
             }
-            stage.write(rows.with_columns(**origin))
+            stage.write(forgotten.without(file.table, rows).with_columns(**origin))
     except (pl.exceptions.PolarsError, OSError) as error:
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise SourceError(f"cannot read {file.address}: {detail}; mend the file and ingest again") from error
-    lake.commit(table, schema(file.table), add=stage.files, partition_by=[FILE], app={transaction: 1})
+    try:
+        lake.commit(table, schema(file.table), add=stage.files, partition_by=[FILE], app={transaction: 1}, base=base)
+    except ConcurrentBuildError:
+        return None  # another ingest of the same content was quicker
     return sum(part.rows for part in stage.files)
 
 

@@ -4,9 +4,11 @@ import polars as pl
 
 from lakehouse.contracts import SUPERSEDED, TABLES, key_of, rules
 from lakehouse.ingest import LINEAGE
+from lakehouse.query import sql
 from lakehouse.silver.sidecars import CHECKS
 from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA
 from lakehouse.storage import Lake
+from lakehouse.table_rules import TABLE_RULES
 
 
 def rows(lake: Lake, table: str | None = None) -> pl.LazyFrame:
@@ -41,30 +43,51 @@ def by_rule(lake: Lake, table: str | None = None) -> pl.DataFrame:
     )
 
 
+def of_tables(lake: Lake, table: str | None = None) -> pl.DataFrame:
+    """The rules over whole tables that are broken, as `by_rule` gives them; reads all silver facts."""
+    names = [name for name in TABLE_RULES if table in (None, name) and lake.exists(f"silver.{name}")]
+    counted = [
+        (name, "warn", rule.name, sql(lake, rule.rows).item(), 0, rule.meaning)
+        for name in names
+        for rule in TABLE_RULES[name]
+    ]
+    schema = {"table": pl.String, "severity": pl.String, "rule": pl.String, "rows": pl.Int64, "open": pl.Int64}
+    found = pl.DataFrame(counted, schema=schema | {"meaning": pl.String}, orient="row")
+    return found.filter(pl.col("rows") > 0)
+
+
 def examples(lake: Lake, table: str, rule: str, limit: int = 5) -> pl.DataFrame:
-    """Some rows that broke a rule and are still open, with their text; of superseded ones the text is in bronze."""
-    wanted = "superseded" if rule == SUPERSEDED.name else "open"
-    found = rows(lake, table).filter(pl.col("rule") == rule, pl.col("status") == wanted)
-    return found.sort(*LINEAGE).head(limit).select(*LINEAGE, "key", "raw").collect()
+    """Some rows that broke a rejecting rule and are still open (or superseded), with their text as it came."""
+    superseded = rule == SUPERSEDED.name
+    found = rows(lake, table).filter(
+        pl.col("rule") == rule, pl.col("status") == ("superseded" if superseded else "open")
+    )
+    sample = found.sort(*LINEAGE).head(limit).select(*LINEAGE, "key", "raw").collect()
+    if not superseded or sample.is_empty():
+        return sample
+    text = pl.struct(*TABLES[table]).struct.json_encode()
+    came = lake.scan(f"bronze.{table}").join(sample.lazy().select(LINEAGE), on=list(LINEAGE), how="semi")
+    told = came.select(*LINEAGE, raw=text).collect()
+    return sample.drop("raw").join(told, on=list(LINEAGE), how="left", maintain_order="left")
 
 
-def by_file(lake: Lake) -> pl.DataFrame:
+def by_file(lake: Lake, table: str | None = None) -> pl.DataFrame:
     """One row per raw file: the rows that came in, and how many are good and quarantined now."""
     parts = []
-    for table in TABLES:
-        if not lake.exists(f"bronze.{table}") or not lake.exists(f"silver.{table}"):
+    for name in [table] if table else TABLES:
+        if not lake.exists(f"bronze.{name}") or not lake.exists(f"silver.{name}"):
             continue
         origin = ["source_file", "loaded_at"]
         counts = [
-            lake.scan(f"bronze.{table}").group_by(origin).agg(pl.len().cast(pl.Int64).alias("rows")),
-            lake.scan(f"silver.{table}").group_by(origin).agg(pl.len().cast(pl.Int64).alias("good")),
-            rows(lake, table).group_by(origin).agg(pl.len().cast(pl.Int64).alias("quarantined")),
+            lake.scan(f"bronze.{name}").group_by(origin).agg(pl.len().cast(pl.Int64).alias("rows")),
+            lake.scan(f"silver.{name}").group_by(origin).agg(pl.len().cast(pl.Int64).alias("good")),
+            rows(lake, name).group_by(origin).agg(pl.len().cast(pl.Int64).alias("quarantined")),
         ]
         joined = counts[0]
         for other in counts[1:]:
             joined = joined.join(other, on=origin, how="left")
         parts.append(
-            joined.select(pl.lit(table).alias("table"), *origin, pl.col("rows", "good", "quarantined").fill_null(0))
+            joined.select(pl.lit(name).alias("table"), *origin, pl.col("rows", "good", "quarantined").fill_null(0))
         )
     return pl.concat(parts).sort("loaded_at", "table", "source_file").collect(engine="streaming")
 

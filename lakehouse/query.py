@@ -1,73 +1,142 @@
 """SQL over the lake: DuckDB with a view on every Delta table, bronze, silver, gold, predictions and metrics."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import polars as pl
 
-from lakehouse.contracts import TABLES
+from lakehouse.dictionary import tables
 from lakehouse.errors import MissingTableError, ShopSphereError
+from lakehouse.query_versions import scan_at
 from lakehouse.storage import Lake
 
-QUERYABLE = (
-    *(f"bronze.{table}" for table in TABLES),
-    *(f"silver.{table}" for table in TABLES),
-    "silver.quarantine",
-    "gold.customer_features",
-    "gold.product_features",
-    "gold.campaign_exposures",
-    "gold.interactions",
-    "predictions",
-    "metrics",
-    "promotions",
-)
+CATALOGUE = re.compile(r"\b(show|information_schema|duckdb_\w+|pragma\w*|sqlite_master|pg_catalog)\b", re.IGNORECASE)
+"""What asks for tables without naming them."""
+GONE = re.compile("No such file|NoSuchKey|404 Not Found")
 
 
 class SqlError(ShopSphereError):
     """A query that DuckDB does not accept, or that fails on the data."""
 
 
-def connect(lake: Lake, *, versions: Mapping[str, int] | None = None) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with a view on every table there is; `versions` pins tables to a Delta version.
+def connect(
+    lake: Lake,
+    *,
+    query: str | None = None,
+    versions: Mapping[str, int] | None = None,
+    at: datetime | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with a commented view on every table there is, or on those that a query names.
 
+    `versions` pins tables to a Delta version; the others are read as they were `at` a moment, or now.
     Filters and columns are pushed down into the Delta files.
+
+    Raises:
+        VersionError: a table has no such version, or keeps it no more.
     """
     connection = duckdb.connect()
-    for table in QUERYABLE:
-        if not lake.exists(table):
-            continue
-        schema, _, name = table.rpartition(".")
-        if schema:
-            connection.execute(f"create schema if not exists {schema}")
-        registered = f"_{schema}_{name}"
-        connection.register(registered, lake.scan(table, (versions or {}).get(table)))
-        connection.execute(f'create view {schema or "main"}."{name}" as select * from "{registered}"')
+    add_views(connection, lake, tables() if query is None else named(query), versions=versions, at=at)
     return connection
 
 
-def sql(lake: Lake, query: str) -> pl.DataFrame:
-    """The answer of one SQL statement.
+def named(query: str) -> list[str]:
+    """The tables whose names occur in a query; all of them where it asks what there is."""
+    if CATALOGUE.search(query):
+        return list(tables())
+    words = set(re.findall(r"\w+", query.lower()))
+    return [table for table in tables() if table.rpartition(".")[2] in words]
+
+
+def add_views(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    names: Iterable[str],
+    *,
+    versions: Mapping[str, int] | None = None,
+    at: datetime | None = None,
+) -> list[str]:
+    """Make, or make anew, the views on some tables; gives those that are not there, which have none.
+
+    Raises:
+        VersionError: a table has no such version, or keeps it no more.
+    """
+    absent = []
+    for table in names:
+        rows = scan_at(lake, table, versions=versions or {}, at=at)
+        if rows is None:
+            absent.append(table)
+            continue
+        schema, _, name = table.rpartition(".")
+        registered = f"_{schema}_{name}"
+        connection.register(registered, rows)
+        view = f'"{schema or "main"}"."{name}"'
+        connection.execute(f'create schema if not exists "{schema or "main"}"')
+        connection.execute(f'create or replace view {view} as select * from "{registered}"')
+        connection.execute("; ".join(comments(table, view, rows.collect_schema().names())))
+    return absent
+
+
+def comments(table: str, view: str, columns: Iterable[str]) -> list[str]:
+    """The statements that tell DuckDB a table's grain and its columns' meanings."""
+    entry = tables()[table]
+    told = [f"comment on view {view} is {quoted(entry.grain)}"]
+    known = [name for name in columns if name in entry.columns]
+    return told + [f'comment on column {view}."{name}" is {quoted(str(entry.columns[name]))}' for name in known]
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def sql(
+    lake: Lake,
+    query: str,
+    *,
+    versions: Mapping[str, int] | None = None,
+    at: datetime | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> pl.DataFrame:
+    """The answer of one SQL statement, `$name` in it being a parameter; versions as in `connect`.
 
     Raises:
         SqlError: DuckDB refuses it; the message is DuckDB's, without a traceback.
+        VersionError: a table has no such version, or keeps it no more.
     """
-    with connect(lake) as connection:
-        return run(connection, query)
+    with duckdb.connect() as connection:
+        absent = add_views(connection, lake, named(query), versions=versions, at=at)
+        return run(connection, query, parameters, absent=absent)
 
 
-def run(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
-    """The answer of one SQL statement on an open connection.
+def run(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    absent: Iterable[str] = (),
+) -> pl.DataFrame:
+    """The answer of one SQL statement on an open connection; empty for a statement that has none, such as SET.
+
+    A failure names the one of the `absent` tables that the statement wants.
 
     Raises:
         SqlError: DuckDB refuses it.
     """
     try:
-        return connection.sql(query).pl() if query.strip() else pl.DataFrame()
+        relation = connection.sql(query, params=dict(parameters) if parameters else None) if query.strip() else None
+        return pl.DataFrame() if relation is None else relation.pl()
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
-        raise SqlError(f"the query failed: {str(error).strip()}") from error
-    except AttributeError as error:  # a statement without an answer, such as SET, gives None
-        raise SqlError("the statement gives no rows: ask with SELECT, DESCRIBE or SHOW TABLES") from error
+        reason = str(error).strip()
+        if GONE.search(reason):
+            reason = "a file of that version is gone (vacuumed, or a person was forgotten): ask for a newer version"
+        if isinstance(error, duckdb.CatalogException):
+            missing = [table for table in absent if table in query.lower()]
+            reason = f"there is no {missing[0]} yet, or was none then" if missing else reason
+            reason += "; `show tables` lists what there is"
+        raise SqlError(f"the query failed: {reason}") from error
 
 
 def online_snapshot(
@@ -80,7 +149,7 @@ def online_snapshot(
     """
     pinned = lake.version(table) if version is None else version
     bound = "" if as_of is None else f"where as_of <= timestamp '{as_of}'"
-    with connect(lake, versions={table: pinned}) as connection:
+    with connect(lake, query=table, versions={table: pinned}) as connection:
         newest: datetime | None = run(connection, f"select max(as_of) as newest from {table} {bound}").item()
         if newest is None:
             raise MissingTableError(

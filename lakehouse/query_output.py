@@ -1,4 +1,4 @@
-"""Prints what a query gave: a table for people, CSV, JSON or Parquet for programs; and the prompt of `sql`."""
+"""Prints what a query gave: a table for people, CSV, JSON or Parquet for programs."""
 
 import shutil
 import sys
@@ -6,9 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lakehouse.errors import ConfigurationError, ShopSphereError
-from lakehouse.query import sql
-from lakehouse.storage import Lake
+from lakehouse.errors import ConfigurationError
 
 SHOWN_ROWS = 50
 WIDE_COLUMNS = 12
@@ -21,9 +19,17 @@ def show(frame: pl.DataFrame, output_format: str = "table", output: Path | None 
     Raises:
         ConfigurationError: Parquet has nowhere to go but a terminal, or the file cannot be written.
     """
-    content = encoded(frame, output_format)
     if output is None and output_format == "parquet" and sys.stdout.isatty():
         raise ConfigurationError("Parquet is not for a terminal: name a file with --output")
+    write(encoded(frame, output_format), output)
+
+
+def write(content: bytes, output: Path | None) -> None:
+    """Write to a file, or to the terminal where there is none.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
     try:
         if output is None:
             sys.stdout.buffer.write(content)
@@ -48,33 +54,11 @@ def encoded(frame: pl.DataFrame, output_format: str) -> bytes:
     if output_format == "csv":
         lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
         return frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(";")).write_csv().encode()
-    return (_table(frame) + "\n").encode()
+    return (as_table(frame) + "\n").encode()
 
 
-def prompt(lake: Lake) -> None:
-    """Read queries, each ended by `;`, and print their answers until the end of the input or `exit`."""
-    import readline  # noqa: F401 (makes input() editable, with a history)
-
-    print("Queries end with ;  Tables: bronze.*, silver.*, gold.*, predictions, metrics.  `exit` leaves.")
-    lines: list[str] = []
-    while True:
-        try:
-            lines.append(input("shopsphere> " if not lines else "        ... "))
-        except EOFError:
-            print()
-            return
-        if lines[-1].strip().lower() in ("exit", "quit", "exit;", "quit;"):
-            return
-        if not lines[-1].rstrip().endswith(";"):
-            continue
-        query, lines = "\n".join(lines), []
-        try:
-            print(_table(sql(lake, query)))
-        except ShopSphereError as error:
-            print(error)
-
-
-def _table(frame: pl.DataFrame) -> str:
+def as_table(frame: pl.DataFrame) -> str:
+    """The first 50 rows as a table, with the number of all of them; a wide one with its columns downwards."""
     rows = "1 row" if frame.height == 1 else f"{frame.height:,} rows"
     shown = frame
     if frame.width > WIDE_COLUMNS:  # too wide for a terminal: columns downwards, as many rows as fit beside each other
@@ -83,7 +67,7 @@ def _table(frame: pl.DataFrame) -> str:
     with pl.Config(
         tbl_rows=max(SHOWN_ROWS, frame.width),
         tbl_cols=-1,
-        fmt_str_lengths=60,
+        fmt_str_lengths=120,
         tbl_width_chars=max(shutil.get_terminal_size((160, 24)).columns, 80),
         tbl_hide_dataframe_shape=True,
         tbl_hide_column_data_types=True,

@@ -1,12 +1,19 @@
 """Settings of the lake: made once at the entry point and handed down; each field is an environment variable."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lakehouse.credentials import Credentials, from_files
 from lakehouse.errors import ConfigurationError
+
+CONNECT = "5s"
+RETRIES = 5
+SECRETS = "/run/secrets"
+"""Where Docker puts the secrets of a service, each in a file with its name."""
 
 
 class Settings(BaseSettings):
@@ -36,6 +43,22 @@ class Settings(BaseSettings):
             description="Rows of events and transactions that a build holds in memory at once; fewer need less memory.",
         ),
     ] = 2_000_000
+    retention_days: Annotated[
+        int,
+        Field(
+            validation_alias=AliasChoices("LAKE_RETENTION_DAYS"),
+            ge=1,
+            description="Days for which `maintain` keeps files that no newest version, model or prediction needs.",
+        ),
+    ] = 7
+    engine: Annotated[
+        str,
+        Field(
+            validation_alias=AliasChoices("ENGINE"),
+            pattern=r"^(dask://\S+:\d+)?$",
+            description="Where a build's tasks run: `dask://host:port` is a running Dask scheduler; here where empty.",
+        ),
+    ] = ""
     aws_endpoint_url: Annotated[
         str,
         Field(
@@ -53,14 +76,34 @@ class Settings(BaseSettings):
         SecretStr | None, Field(validation_alias=AliasChoices("AWS_SECRET_ACCESS_KEY"), description="S3 secret key.")
     ] = None
 
+    aws_session_token: Annotated[
+        SecretStr | None,
+        Field(validation_alias=AliasChoices("AWS_SESSION_TOKEN"), description="Session token of temporary S3 keys."),
+    ] = None
+    aws_profile: Annotated[
+        str,
+        Field(
+            validation_alias=AliasChoices("AWS_PROFILE"),
+            description="Profile in AWS's credentials and config files that has the keys, where none is given above.",
+        ),
+    ] = ""
+    s3_timeout_seconds: Annotated[
+        int,
+        Field(
+            validation_alias=AliasChoices("S3_TIMEOUT_SECONDS"),
+            ge=1,
+            description="How long an S3 store may take for one answer, and for how long a failed request is repeated.",
+        ),
+    ] = 20
+
     def __init__(self, **values: Any) -> None:
-        """Read the environment and `.env`; keyword arguments win.
+        """Read the environment, `.env` and secret files; keyword arguments win.
 
         Raises:
             ConfigurationError: a value does not fit; the message names the variable.
         """
         try:
-            super().__init__(**values)
+            super().__init__(_secrets_dir=_secrets_folder(), **values)
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
             raise ConfigurationError(f"wrong setting: {wrong}; see docs/settings.md") from None
@@ -84,15 +127,58 @@ class Settings(BaseSettings):
         return root if root.startswith("s3://") else str(Path(root).absolute())
 
     @property
+    def credentials(self) -> Credentials | None:
+        """The keys for S3: given ones, else those of AWS's files, else None: the libraries find a machine's role."""
+        if self.aws_access_key_id and self.aws_secret_access_key:
+            token = self.aws_session_token.get_secret_value() if self.aws_session_token else ""
+            return Credentials(
+                self.aws_access_key_id.get_secret_value(), self.aws_secret_access_key.get_secret_value(), token
+            )
+        return from_files(self.aws_profile)
+
+    @property
     def storage_options(self) -> dict[str, str]:
-        """What deltalake and Polars need to reach the lake; empty for a folder."""
+        """What deltalake needs to reach the lake, and Polars too; empty for a folder."""
         if not self.lake_uri.startswith("s3://"):
             return {}
         options = {"AWS_REGION": self.aws_region, "aws_conditional_put": "etag"}
         if self.aws_endpoint_url:
             options["AWS_ENDPOINT_URL"] = self.aws_endpoint_url
             options["AWS_ALLOW_HTTP"] = str(self.aws_endpoint_url.startswith("http://")).lower()
-        if self.aws_access_key_id and self.aws_secret_access_key:
-            options["AWS_ACCESS_KEY_ID"] = self.aws_access_key_id.get_secret_value()
-            options["AWS_SECRET_ACCESS_KEY"] = self.aws_secret_access_key.get_secret_value()
+        if found := self.credentials:
+            options |= {"AWS_ACCESS_KEY_ID": found.key, "AWS_SECRET_ACCESS_KEY": found.secret}
+            if found.token:
+                options["AWS_SESSION_TOKEN"] = found.token
+        seconds = f"{self.s3_timeout_seconds}s"
+        return options | {"connect_timeout": CONNECT, "timeout": seconds, "retry_timeout": seconds}
+
+    @property
+    def scan_options(self) -> dict[str, Any]:
+        """The same for Polars, which names its retries in another way."""
+        options: dict[str, Any] = dict(self.storage_options)
+        return options and options | {"max_retries": RETRIES, "retry_timeout_ms": 1000 * self.s3_timeout_seconds}
+
+    @property
+    def s3fs_options(self) -> dict[str, Any]:
+        """The same for fsspec's s3fs, wherever the lake is."""
+        options: dict[str, Any] = {
+            "client_kwargs": {"region_name": self.aws_region},
+            "config_kwargs": {
+                "connect_timeout": int(CONNECT.removesuffix("s")),
+                "read_timeout": self.s3_timeout_seconds,
+                "retries": {"max_attempts": 1},  # s3fs repeats failed requests itself
+            },
+        }
+        if self.aws_endpoint_url:
+            options["endpoint_url"] = self.aws_endpoint_url
+        if found := self.credentials:
+            options |= {"key": found.key, "secret": found.secret, "token": found.token or None}
         return options
+
+
+def _secrets_folder() -> str | None:
+    """Where secret files are: SHOPSPHERE_SECRETS_DIR, or Docker's folder where it exists."""
+    named = os.environ.get("SHOPSPHERE_SECRETS_DIR")
+    if named and not Path(named).is_dir():
+        raise ConfigurationError(f"SHOPSPHERE_SECRETS_DIR is {named!r}, which is no folder: name one or unset it")
+    return named or (SECRETS if Path(SECRETS).is_dir() else None)

@@ -15,6 +15,8 @@ from urllib.parse import quote
 import polars as pl
 from deltalake.transaction import AddAction, RemoveAction
 
+from lakehouse.failures import storage_failures
+
 ROWS_PER_GROUP = 250_000
 
 
@@ -47,7 +49,7 @@ class Stage:
     def __init__(
         self,
         uri: str,
-        storage_options: Mapping[str, str],
+        storage_options: Mapping[str, Any],
         *,
         partition_by: Sequence[str] = (),
         partition: Mapping[str, object] | None = None,
@@ -68,14 +70,21 @@ class Stage:
             target,
             mkdir=True,
             row_group_size=ROWS_PER_GROUP,
+            compression="zstd",
+            compression_level=1,  # the same size as level 3 on these columns, for two thirds of the time
             storage_options=self._options,
             sinked_paths_callback=self._sank,
             lazy=True,
         )
 
     def write(self, rows: pl.LazyFrame) -> list[StagedFile]:
-        """Write the rows, streaming, and give the files."""
-        self.sink(rows).collect(engine="streaming")
+        """Write the rows, streaming, and give the files.
+
+        Raises:
+            StorageError: the storage of the table, or of what the rows are read from, failed.
+        """
+        with storage_failures(self._uri):
+            self.sink(rows).collect(engine="streaming")
         return self.files
 
     def _partition(self, arguments: Any) -> str:

@@ -1,18 +1,29 @@
 """The one door to Delta: every table of the lake is read and committed through `Lake`."""
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from lakehouse.errors import MissingTableError, StorageError
+from lakehouse.errors import ConcurrentBuildError, MissingTableError
+from lakehouse.failures import storage_failures
 from lakehouse.settings import Settings
 from lakehouse.staging import Stage, StagedFile, partition_text
 
 T = TypeVar("T")
+KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
+"""Otherwise a checkpoint deletes the log of versions older than 30 days, and what pins them pins nothing readable."""
+NEWEST = -1
+"""As a commit's `base`: whatever version is there when it is made."""
+RETRIES = 100
+"""How often a commit is tried again behind other writers; sixteen that write without a pause need a few dozen."""
+COMMIT_ID = "commit_id"
+"""Names each commit in the log, so that one whose answer got lost is known for what it is."""
 
 
 class Lake:
@@ -25,6 +36,11 @@ class Lake:
         self.settings = settings
         self.root = settings.lake_uri
         self.storage_options = settings.storage_options
+        self._followed: dict[str, DeltaTable] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the open tables, which cannot go to another process."""
+        return self.__dict__ | {"_followed": {}}
 
     def uri(self, table: str) -> str:
         """The folder or address of a table."""
@@ -32,7 +48,9 @@ class Lake:
 
     def exists(self, table: str) -> bool:
         """Whether the table was ever written."""
-        return self._guard(lambda: DeltaTable.is_deltatable(self.uri(table), self.storage_options))
+        return table in self._followed or self._guard(
+            lambda: DeltaTable.is_deltatable(self.uri(table), self.storage_options)
+        )
 
     def delta(self, table: str, version: int | None = None) -> DeltaTable:
         """The table at a version, the newest where none is given.
@@ -51,31 +69,42 @@ class Lake:
 
     def version(self, table: str) -> int:
         """The newest version of a table."""
-        return int(self.delta(table).version())
+        return int(self._follow(table).version())
 
     def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
         """The rows of a table, lazily; filters and columns are pushed into the files."""
-        return pl.scan_delta(self.delta(table, version), storage_options=self.storage_options or None)
+        return pl.scan_delta(self.delta(table, version), storage_options=self.settings.scan_options or None)
 
     def transaction(self, table: str, app_id: str) -> int | None:
         """The newest transaction version that `app_id` committed to the table, or None."""
-        return self.delta(table).transaction_version(app_id) if self.exists(table) else None
+        return self._follow(table).transaction_version(app_id) if self.exists(table) else None
 
     def append(
         self, table: str, frame: pl.DataFrame, *, app: Mapping[str, int] | None = None, partition_by: str | None = None
-    ) -> None:
+    ) -> bool:
         """Append rows in one commit; `app` (application id: version) is recorded with the commit.
 
-        New columns are added to the table; missing ones are null.
+        With `app`, nothing is appended and False given where the table has all of it, or more, already: however many
+        writers try and whatever answer gets lost, the rows are there once. New columns are added to the table;
+        missing ones are null.
         """
-        self._write(
-            table,
-            frame,
-            mode="append",
-            schema_mode="merge",
-            partition_by=partition_by,
-            commit_properties=_commit(app),
-        )
+        named = dict(app or {})
+        if not named and self.storage_options:
+            named = {f"append/{uuid.uuid4()}": 1}  # else a commit whose answer got lost would be made again
+        options = {"mode": "append", "schema_mode": "merge", "partition_by": partition_by}
+        for attempt in range(RETRIES):
+            delta = self._made(table, frame.schema, [partition_by] if partition_by else [])
+            if app:
+                delta = self.delta(table)  # of our own: nobody moves it between this question and the commit
+            done = {name: delta.transaction_version(name) for name in named}
+            if named and all(at is not None and at >= named[name] for name, at in done.items()):
+                return attempt > 0 and not app
+            try:
+                self._write(delta, frame, **options, commit_properties=_commit(named))
+                return True
+            except CommitFailedError as error:
+                failure = error
+        raise ConcurrentBuildError(f"{table} is written by too many others at once: run it again") from failure
 
     def overwrite(
         self,
@@ -91,25 +120,42 @@ class Lake:
         With a predicate on a table that does not exist yet, the rows make it.
         """
         whole = predicate is None or not self.exists(table)
-        self._write(
-            table,
-            frame,
-            mode="overwrite",
-            schema_mode="overwrite" if whole else None,
-            predicate=None if whole else predicate,
-            partition_by=partition_by,
-            commit_properties=_commit(app),
-        )
+        try:
+            self._write(
+                self.uri(table),
+                frame,
+                mode="overwrite",
+                schema_mode="overwrite" if whole else None,
+                predicate=None if whole else predicate,
+                partition_by=partition_by,
+                commit_properties=_commit(app),
+            )
+        except CommitFailedError as error:
+            raise self._concurrent(table) from error
 
     def delete(self, table: str, predicate: str) -> None:
         """Delete the rows that match an SQL predicate, in one commit."""
-        self._guard(lambda: self.delta(table).delete(predicate))
+        try:
+            self._guard(lambda: self.delta(table).delete(predicate))
+        except CommitFailedError as error:
+            raise self._concurrent(table) from error
+
+    def change(self, table: str, work: Callable[[DeltaTable], T]) -> T:
+        """What `work` gives for the newest version of a table: maintenance that neither adds nor removes rows.
+
+        Raises:
+            ConcurrentBuildError: somebody else changed the table meanwhile.
+        """
+        try:
+            return self._guard(lambda: work(self.delta(table)))
+        except CommitFailedError as error:
+            raise self._concurrent(table) from error
 
     def stage(
         self, table: str, *, partition_by: Sequence[str] = (), partition: Mapping[str, object] | None = None
     ) -> Stage:
         """A stage for new files of the table, which `commit` makes part of it."""
-        return Stage(self.uri(table), self.storage_options, partition_by=partition_by, partition=partition)
+        return Stage(self.uri(table), self.settings.scan_options, partition_by=partition_by, partition=partition)
 
     def files(self, table: str, version: int | None = None) -> list[StagedFile]:
         """The data files of a version; none where the table does not exist."""
@@ -122,7 +168,7 @@ class Lake:
         """The rows of some of a table's files, committed or not, without the partition's columns."""
         return pl.scan_parquet(
             [f"{self.uri(table)}/{file.path}" for file in files],
-            storage_options=self.storage_options or None,
+            storage_options=self.settings.scan_options or None,
             hive_partitioning=False,
             glob=False,
             **options,
@@ -138,59 +184,102 @@ class Lake:
         partition_by: Sequence[str] = (),
         app: Mapping[str, int] | None = None,
         metadata: Mapping[str, str] | None = None,
+        base: int | None = NEWEST,
     ) -> None:
         """Change a table in one commit: files added, files removed (all of them where `remove` is None).
 
         `schema` is the table's, partition columns included; `app` and `metadata` are recorded with the commit.
+        `base` is the version that the change rests on, None where the table did not exist then.
 
         Raises:
-            ConcurrentBuildError: somebody else committed under one of the application ids meanwhile.
+            ConcurrentBuildError: since `base`, somebody else committed under one of the application ids, removed one
+                of the files, or, where all files are to go, changed the table at all.
         """
-        arrow = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-        if not self.exists(table):
-            self._guard(
-                lambda: DeltaTable.create(
-                    self.uri(table),
-                    schema=arrow,
-                    partition_by=list(partition_by) or None,
-                    mode="ignore",
-                    storage_options=self.storage_options or None,
+        newest = self._made(table, schema, partition_by, KEEP_LOG)
+        delta = newest if base == NEWEST else self.delta(table, base or 0)
+        before = delta.version()
+        if remove is None and newest.version() > before:
+            raise self._concurrent(table)
+        own = {**(metadata or {}), COMMIT_ID: str(uuid.uuid4())}
+        actions: list[Any] = [*(file.add() for file in add), *(file.remove() for file in remove or ())]
+        try:
+            with self.failures():
+                delta.create_write_transaction(
+                    actions,
+                    "overwrite" if remove is None else "append",
+                    _arrow(schema),
+                    list(partition_by) or None,
+                    commit_properties=_commit(app, own, retries=0 if remove is None else RETRIES),
                 )
-            )
+        except CommitFailedError as error:
+            since = self.history(table, since=before)
+            if not any(commit.get(COMMIT_ID) == own[COMMIT_ID] for commit in since):
+                raise self._concurrent(table) from error
+
+    def history(self, table: str, *, since: int = -1) -> list[dict[str, Any]]:
+        """What is known of the commits after a version, the newest first, with the metadata recorded with each."""
         delta = self.delta(table)
-        removed = [file.remove() for file in remove or ()]
-        self._guard(
-            lambda: delta.create_write_transaction(
-                [*(file.add() for file in add), *removed],
-                "overwrite" if remove is None else "append",
-                arrow,
-                list(partition_by) or None,
-                commit_properties=_commit(app, metadata),
-            )
+        return self._guard(lambda: delta.history(delta.version() - since)) if delta.version() > since else []
+
+    def failures(self) -> AbstractContextManager[None]:
+        """Within it, what fails in the storage is a StorageError; for rows that are read lazily."""
+        return storage_failures(f"the lake at {self.root}")
+
+    def _follow(self, table: str) -> DeltaTable:
+        """The table kept open, and brought up to date by the new commits alone: a build asks hundreds of times."""
+        if table in self._followed:
+            self._guard(self._followed[table].update_incremental)
+        else:
+            self._followed[table] = self.delta(table)
+        return self._followed[table]
+
+    def _made(
+        self,
+        table: str,
+        schema: pl.Schema,
+        partition_by: Sequence[str],
+        configuration: Mapping[str, str | None] | None = None,
+    ) -> DeltaTable:
+        """The table at its newest version, made where it does not exist; one writer of many makes it."""
+        if not self.exists(table):
+            try:
+                with self.failures():
+                    DeltaTable.create(
+                        self.uri(table),
+                        schema=_arrow(schema),
+                        partition_by=list(partition_by) or None,
+                        mode="ignore",
+                        configuration=configuration,
+                        storage_options=self.storage_options or None,
+                        commit_properties=_commit(None, retries=0),
+                    )
+            except CommitFailedError:
+                pass  # somebody else has made it meanwhile; a retry would set the schema anew in a second version
+        return self._follow(table)
+
+    @staticmethod
+    def _concurrent(table: str) -> ConcurrentBuildError:
+        return ConcurrentBuildError(
+            f"{table} was changed by another run meanwhile, and nothing of this one became part of it: "
+            "let the other end, then run this again"
         )
 
-    def _write(self, table: str, frame: pl.DataFrame, **options: Any) -> None:
-        self._guard(
-            lambda: write_deltalake(
-                self.uri(table),
+    def _write(self, target: str | DeltaTable, frame: pl.DataFrame, **options: Any) -> None:
+        with self.failures():
+            write_deltalake(
+                target,
                 frame,
                 storage_options=self.storage_options or None,
                 **{key: value for key, value in options.items() if value is not None},
             )
-        )
 
     def _guard(self, call: Callable[[], T]) -> T:
-        """Turn what the storage says into one line that names the lake and never a secret."""
-        try:
+        with self.failures():
             return call()
-        except TableNotFoundError:
-            raise
-        except (DeltaError, OSError) as error:
-            first_line = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-            raise StorageError(
-                f"cannot reach or write the lake at {self.root}: {first_line}; "
-                "check LAKE_ROOT, AWS_ENDPOINT_URL and the credentials"
-            ) from error
+
+
+def _arrow(schema: pl.Schema) -> Any:
+    return pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 
 
 def _staged(action: Mapping[str, Any]) -> StagedFile:
@@ -198,6 +287,10 @@ def _staged(action: Mapping[str, Any]) -> StagedFile:
     return StagedFile(unquote(action["path"]), action["num_records"] or 0, action["size_bytes"], values)
 
 
-def _commit(app: Mapping[str, int] | None, metadata: Mapping[str, str] | None = None) -> CommitProperties:
+def _commit(
+    app: Mapping[str, int] | None, metadata: Mapping[str, str] | None = None, *, retries: int = RETRIES
+) -> CommitProperties:
     transactions = [Transaction(name, version) for name, version in (app or {}).items()]
-    return CommitProperties(app_transactions=transactions or None, custom_metadata=dict(metadata or {}) or None)
+    return CommitProperties(
+        app_transactions=transactions or None, custom_metadata=dict(metadata or {}) or None, max_commit_retries=retries
+    )

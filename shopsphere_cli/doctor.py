@@ -9,8 +9,8 @@ from rich.console import Console
 from grpc_server.client import Client
 from grpc_server.settings import ServerSettings
 from lakehouse.build import data_clock
+from lakehouse.dictionary import tables
 from lakehouse.errors import ShopSphereError
-from lakehouse.query import QUERYABLE
 from lakehouse.storage import Lake
 
 
@@ -55,8 +55,8 @@ def _libgomp() -> str:
 def _lake(settings: ServerSettings) -> str:
     lake = Lake(settings)
     clock = data_clock(lake)
-    there = sum(lake.exists(table) for table in QUERYABLE)
-    return f"{there} of {len(QUERYABLE)} tables in {lake.root}, the data ends before {clock:%Y-%m-%d}"
+    there = sum(lake.exists(table) for table in tables())
+    return f"{there} of {len(tables())} tables in {lake.root}, the data ends before {clock:%Y-%m-%d}"
 
 
 def _registry(settings: ServerSettings) -> str:

@@ -11,10 +11,12 @@ COMMANDS = (
     "shopsphere_cli.demo_cli",
     "lakehouse.cli",
     "lakehouse.sources.cli",
+    "lakehouse.quarantine_cli",
     "training.cli",
     "grpc_server.cli",
     "grpc_server.client_cli",
     "monitoring.cli",
+    "shopsphere_cli.maintain_cli",
     "shopsphere_cli.doctor_cli",
 )
 """Modules with a `register(app)`; each imports its heavy libraries only when a command of it runs."""
@@ -47,3 +49,9 @@ def main() -> None:
         sys.exit(f"shopsphere: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        from lakehouse.failures import is_storage_failure, storage_error
+
+        if not is_storage_failure(error):
+            raise
+        sys.exit(f"shopsphere: {storage_error('the lake', error)}")

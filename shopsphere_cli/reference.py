@@ -26,8 +26,13 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Every setting is an environment variable, or a line of a `.env` file in the folder you start from.",
+        "Every setting is an environment variable, or a line of a `.env` file in the folder you start from,",
+        "or a file of its name in the folder `SHOPSPHERE_SECRETS_DIR` (`/run/secrets` where that exists); "
+        "the first of these three wins.",
         "None is needed: the defaults keep everything in `var/`.",
+        "",
+        "S3 keys that none of them names come from AWS's own files (`~/.aws`, or where `AWS_SHARED_CREDENTIALS_FILE`",
+        "and `AWS_CONFIG_FILE` point), else from the role of the machine. No command prints a secret.",
         "",
     ]
     seen: set[str] = set()

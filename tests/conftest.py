@@ -1,7 +1,10 @@
 """What tests of all layers share."""
 
+import zipfile
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 from lakehouse.build import build, label_features
@@ -10,13 +13,52 @@ from lakehouse.settings import Settings
 from lakehouse.sources import synthetic
 from lakehouse.storage import Lake
 
+UNMISTAKABLE = 918_273_645
+"""The id of the small shop's best customer: where these digits stand, they mean that customer."""
+
+
+def _named(folder: Path) -> Path:
+    """The shop's files with the best customer called so."""
+    sales = pl.read_csv(folder / "transactions.csv", infer_schema=False)
+    best = sales.group_by("customer_id").len().sort("len", "customer_id")["customer_id"][-1]
+    for table in ("customers", "events", "transactions"):
+        rows = pl.read_csv(folder / f"{table}.csv", infer_schema=False)
+        rows.with_columns(pl.col("customer_id").replace(best, str(UNMISTAKABLE))).write_csv(folder / f"{table}.csv")
+    return folder
+
+
+def _content(path: Path) -> bytes:
+    """What a file says, unpacked; of predictions about products, nothing."""
+    if path.suffix == ".parquet":
+        rows = pl.read_parquet(path, hive_partitioning=False)
+        if "feature_table" in rows.columns:
+            rows = rows.filter(pl.col("feature_table") != "gold.product_features")
+        return repr(rows.to_dicts()).encode()
+    if path.suffix == ".npy":
+        return repr(np.load(path).tolist()).encode()
+    if zipfile.is_zipfile(path):
+        with np.load(path, allow_pickle=False) as arrays:
+            return repr([array.tolist() for array in arrays.values()]).encode()
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def naming():
+    """Finds the files under a folder that name the unmistakable customer, however they are packed."""
+
+    def find(folder: Path) -> list[str]:
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return [str(path.relative_to(folder)) for path in files if str(UNMISTAKABLE).encode() in _content(path)]
+
+    return find
+
 
 @pytest.fixture(scope="session")
 def tiny_csvs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The five CSVs of a small generated shop of 500 days."""
     folder = tmp_path_factory.mktemp("tiny_csvs")
     synthetic.write(folder, customers=500, products=40)
-    return folder
+    return _named(folder)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from lakehouse.build import label_features
+from lakehouse.engine import engine
 from lakehouse.errors import ShopSphereError
 from lakehouse.storage import Lake
 from training import bootstrap, promotions, use_cases
@@ -49,7 +50,8 @@ def promote(
         return promotions.record(lake, verdict, decided_by=decided_by)
     if progress:
         progress(f"{use_case}: judge version {candidate.version}")
-    label_features(lake)
+    with engine(settings) as run:
+        label_features(lake, run=run)
     data = data or found.dataset(lake)
     rival = champion or next(info for info in versions.values() if info.kind == "baseline")
     metrics, decision = _judge(

@@ -76,6 +76,11 @@ class Registry:
             created = self._client.create_model_version(name, source, run.info.run_id, tags=tags)
             return self._info(created)
 
+    def names(self) -> list[str]:
+        """The models that have a version, sorted."""
+        with self._guard("list the models"):
+            return sorted(str(found.name) for found in self._client.search_registered_models())
+
     def versions(self, name: str) -> list[VersionInfo]:
         """All versions of a model, oldest first; empty where there is none."""
         with self._guard(f"list the versions of {name!r}"):
@@ -105,6 +110,12 @@ class Registry:
         """Let a version answer: running servers follow within seconds."""
         with self._guard(f"make version {version} the champion of {name!r}"):
             self._client.set_registered_model_alias(name, CHAMPION, str(version))
+
+    def tag(self, name: str, version: int, tags: Mapping[str, str]) -> None:
+        """Add tags to a version."""
+        with self._guard(f"tag version {version} of {name!r}"):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(name, str(version), key, value)
 
     def download(self, info: VersionInfo, folder: Path) -> Path:
         """Copy a version's artifact folder to `folder/model` and check that it is the one that was registered.

@@ -44,6 +44,11 @@ def check_reachable(uri: str) -> None:
         ) from error
 
 
+def store_exists(uri: str) -> bool:
+    """Whether there is a registry to look at: a SQLite file may not have been made yet."""
+    return not uri.startswith("sqlite:") or Path(uri.removeprefix("sqlite:///")).exists()
+
+
 def shown(uri: str) -> str:
     """An address without user and password."""
     netloc = urlsplit(uri).netloc

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lakehouse.build import label_features
+from lakehouse.engine import engine
 from lakehouse.storage import Lake
 from training import promotions, use_cases
 from training.promotions import PromotionReport
@@ -62,7 +63,8 @@ def train(settings: TrainingSettings, name: str, *, progress: Progress | None = 
     registry, lake = Registry(settings), Lake(settings)
     champion = registry.champion(name)
     say(f"{name}: read the training data")
-    label_features(lake)
+    with engine(settings) as run:
+        label_features(lake, run=run)
     data = use_case.dataset(lake)
     baseline = use_case.fit_baseline(data)
     baseline_metrics = use_case.evaluate(baseline, data)

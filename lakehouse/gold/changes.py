@@ -30,10 +30,10 @@ class Changes:
 
 
 def state(lake: Lake) -> dict[str, int]:
-    """What silver is made of: the number of each table's last batch, and of the buckets."""
-    tables = [*(f"silver.{table}" for table in TABLES), HISTORY]
+    """What silver is made of: the number of each table's last batch whose changes are known, and of the buckets."""
     buckets = lake.transaction(f"silver.{FACTS[0]}", BUCKETS) or 1
-    return {table: lake.transaction(table, BATCH) or 0 for table in tables} | {BUCKETS: buckets}
+    known = {f"silver.{table}": lake.transaction(CHANGES, f"silver.{table}") or 0 for table in TABLES}
+    return known | {HISTORY: lake.transaction(HISTORY, BATCH) or 0, BUCKETS: buckets}
 
 
 def changes(lake: Lake, table: str, now: Mapping[str, int]) -> Changes:

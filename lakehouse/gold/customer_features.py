@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from lakehouse.gold.history import DAY, EVENT_TYPES, KEY, History, before, month_starts
+from lakehouse.gold.before import KEY, Keys, before
+from lakehouse.gold.history import DAY, EVENT_TYPES, History, month_starts
 
 TABLE = "gold.customer_features"
 STEP = timedelta(days=30)
@@ -28,33 +29,88 @@ def label_as_ofs(first: datetime, clock: datetime) -> list[datetime]:
 
 def customer_features(history: History, moments: Sequence[datetime]) -> pl.DataFrame:
     """A bucket's rows for the given as_ofs, computed together."""
-    customers = pl.concat(
-        [history.attributes["customer_id"], history.orders["customer_id"], history.events["customer_id"]]
-    )
-    keys = pl.DataFrame({"as_of": sorted(moments)}, schema={"as_of": pl.Datetime("us")}).join(
-        pl.DataFrame({"customer_id": customers.unique().sort()}), how="cross", maintain_order="left_right"
-    )
-    return features_at(history, keys.select(KEY), known_only=True)
+    named = (frame["customer_id"].unique() for frame in (history.attributes, history.lines, history.events))
+    grid = pl.Series(list(moments), dtype=pl.Datetime("us"))
+    rows = _rows(history, Keys.crossed(grid, pl.concat(named)))
+    active = pl.col("last_line").is_not_null() | pl.col("last_event").is_not_null()
+    return _features(rows.filter(active | (pl.col("signup_date") < pl.col("as_of")).fill_null(False)))
 
 
-def features_at(history: History, keys: pl.DataFrame, *, known_only: bool = False) -> pl.DataFrame:
-    """The features of each (customer_id, as_of) of `keys`, from rows with `timestamp < as_of` alone.
+def features_at(history: History, keys: Keys) -> pl.DataFrame:
+    """The features of each of `keys`, from rows with `timestamp < as_of` alone.
 
     Counts and money are 0 where nothing happened; means, shares and times since are null where there is nothing to
     measure. `monetary` and `spend_*d` are net of refunds; `tx_count` counts orders, not lines, and no refunds.
-    With `known_only`, keys of customers who had neither signed up nor done anything are left out.
     """
-    keys = keys.unique().sort("as_of", "customer_id")
-    rows = pl.concat(
-        [
-            _orders(history, keys),
-            _windows(history, keys).drop(KEY),
-            _events(history, keys).drop(KEY),
-            _responses(history, keys).drop(KEY),
-        ],
-        how="horizontal",
+    return _features(_rows(history, keys))
+
+
+def _rows(history: History, keys: Keys) -> pl.DataFrame:
+    """What features are made of, in the order of the keys."""
+    parts = (part(history, keys).drop(KEY) for part in (_orders, _windows, _events, _responses, _told))
+    return pl.concat([keys.frame, *parts], how="horizontal")
+
+
+def _orders(history: History, keys: Keys) -> pl.DataFrame:
+    sold, ordered = pl.col("sale"), pl.col("timestamp").filter("new_order")
+    of_sales = {"quantity": pl.col("quantity"), "discount": pl.col("discount_applied"), "premium": pl.col("is_premium")}
+    sums: dict[str, pl.Expr] = {name: pl.when(sold).then(value) for name, value in of_sales.items()}
+    sums |= {f"{name}_lines": (sold & of_sales[name].is_not_null()).cast(pl.Int64) for name in ("discount", "premium")}
+    flags = {"orders": "new_order", "categories": "new_category", "products": "new_product", "lines": "sale"}
+    sums |= {name: pl.col(flag).cast(pl.Int64) for name, flag in flags.items()}
+    sums |= {"refunds": sold.not_().cast(pl.Int64), "revenue": pl.col("gross_revenue")}
+    return before(
+        keys,
+        history.lines.lazy(),
+        sums=sums,
+        first={"first_order": ordered},
+        last={"last_order": ordered, "last_line": pl.col("timestamp")},
     )
-    told = keys.join_asof(
+
+
+def _windows(history: History, keys: Keys) -> pl.DataFrame:
+    """Spend and orders of the last days: what there was by then, less what there was at the window's start."""
+    sums = {"spend": pl.col("gross_revenue"), "tx_count": pl.col("new_order").cast(pl.Int64)}
+    spans = [timedelta(days=days) for days in (0, *SPANS)]
+    totals = before(keys.with_earlier(spans), history.lines.lazy(), sums=sums)
+    now, *then = (keys.look_up(totals, span) for span in spans)
+    gained = [
+        (now[name] - was[name]).alias(f"{name}_{days}d") for days, was in zip(SPANS, then, strict=True) for name in sums
+    ]
+    return keys.frame.with_columns(gained)
+
+
+def _events(history: History, keys: Keys) -> pl.DataFrame:
+    duration = pl.col("session_duration_sec")
+    sums = {f"{name}_events": (pl.col("event_type") == name).cast(pl.Int64) for name in EVENT_TYPES}
+    sums |= {"duration": duration, "durations": duration.is_not_null().cast(pl.Int64)}
+    events = history.events.lazy()
+    if keys.moments is None:
+        mine = keys.frame.lazy().select("customer_id").unique()
+        events = events.join(mine, on="customer_id", how="semi").sort("timestamp")
+    return before(keys, events, sums=sums, last={"last_event": pl.col("timestamp")})
+
+
+def _responses(history: History, keys: Keys) -> pl.DataFrame:
+    """Exposures whose outcome was known by then, their responses, and the last exposure of all."""
+    known_at = pl.max_horizontal(pl.col("window_end") - timedelta(microseconds=1), "as_of")
+    known = history.exposures.select("customer_id", "responded", timestamp=known_at).sort("timestamp")
+    reached = history.exposures.select("customer_id", timestamp="as_of").sort("timestamp")
+    counts = before(
+        keys,
+        known.lazy(),
+        sums={
+            "exposure_count": pl.col("timestamp").is_not_null().cast(pl.Int64),
+            "response_count": pl.col("responded"),
+        },
+    )
+    last = before(keys, reached.lazy(), sums={}, last={"last_exposure": pl.col("timestamp")})
+    return counts.with_columns(last["last_exposure"])
+
+
+def _told(history: History, keys: Keys) -> pl.DataFrame:
+    """The attributes that held at each as_of."""
+    return keys.frame.join_asof(
         history.attributes,
         left_on="as_of",
         right_on="valid_from",
@@ -62,64 +118,6 @@ def features_at(history: History, keys: pl.DataFrame, *, known_only: bool = Fals
         allow_exact_matches=False,
         check_sortedness=False,
     )
-    rows = rows.join(told, on=KEY, how="left", maintain_order="left")
-    if known_only:
-        active = pl.col("last_line").is_not_null() | pl.col("last_event").is_not_null()
-        rows = rows.filter(active | (pl.col("signup_date") < pl.col("as_of")).fill_null(False))
-    return _features(rows).sort("as_of", "customer_id")
-
-
-def _orders(history: History, keys: pl.DataFrame) -> pl.DataFrame:
-    ordered = pl.col("timestamp").filter(pl.col("orders") > 0)
-    names = [name for name in history.orders.columns if name not in ("customer_id", "timestamp")]
-    return before(
-        keys,
-        history.orders,
-        sums={name: pl.col(name) for name in names},
-        first={"first_order": ordered},
-        last={"last_order": ordered, "last_line": pl.col("timestamp")},
-    )
-
-
-def _windows(history: History, keys: pl.DataFrame) -> pl.DataFrame:
-    """Spend and orders of the last days: what there was by then, less what there was at the window's start."""
-    sums = {"spend": pl.col("revenue"), "count": pl.col("orders")}
-    starts = pl.concat([keys] + [keys.with_columns(pl.col("as_of") - timedelta(days=days)) for days in SPANS])
-    totals = before(starts.unique().sort("as_of"), history.orders, sums=sums)
-    rows = keys.lazy().join(totals.lazy(), on=KEY, how="left")
-    for days in SPANS:
-        start = totals.lazy().select(
-            "customer_id", pl.col("as_of") + timedelta(days=days), pl.col(*sums).name.suffix("_0")
-        )
-        rows = rows.join(start, on=KEY, how="left").with_columns(
-            (pl.col("spend") - pl.col("spend_0")).alias(f"spend_{days}d"),
-            (pl.col("count") - pl.col("count_0")).alias(f"tx_count_{days}d"),
-        )
-        rows = rows.drop("spend_0", "count_0")
-    return rows.drop(*sums).sort(KEY).collect()
-
-
-def _events(history: History, keys: pl.DataFrame) -> pl.DataFrame:
-    sums = {f"{name}_events": (pl.col("event_type") == name).cast(pl.Int64) for name in EVENT_TYPES}
-    sums |= {"duration": pl.col("duration"), "durations": pl.col("duration").is_not_null().cast(pl.Int64)}
-    return before(keys, history.events, sums=sums, last={"last_event": pl.col("timestamp")})
-
-
-def _responses(history: History, keys: pl.DataFrame) -> pl.DataFrame:
-    """Exposures whose outcome was known by then, their responses, and the last exposure of all."""
-    known_at = pl.max_horizontal(pl.col("window_end") - timedelta(microseconds=1), "as_of")
-    known = history.exposures.select("customer_id", "responded", timestamp=known_at).sort("timestamp")
-    reached = history.exposures.select("customer_id", timestamp="as_of").sort("timestamp")
-    counts = before(
-        keys,
-        known,
-        sums={
-            "exposure_count": pl.col("timestamp").is_not_null().cast(pl.Int64),
-            "response_count": pl.col("responded"),
-        },
-    )
-    last = before(keys, reached, sums={}, last={"last_exposure": pl.col("timestamp")})
-    return counts.with_columns(last["last_exposure"])
 
 
 def _features(rows: pl.DataFrame) -> pl.DataFrame:

@@ -9,9 +9,7 @@ RESPONSE_WINDOW = timedelta(days=30)
 DAY = timedelta(days=1)
 
 
-def exposures(
-    events: pl.LazyFrame, transactions: pl.LazyFrame, campaigns: pl.LazyFrame, clock: datetime
-) -> pl.DataFrame:
+def exposures(events: pl.DataFrame, lines: pl.DataFrame, campaigns: pl.DataFrame, clock: datetime) -> pl.DataFrame:
     """One row per customer and campaign: as_of, window_end, responded, and what is known of the campaign.
 
     The exposure is the customer's first event of the campaign that is no purchase. The response is a sale with the
@@ -19,39 +17,26 @@ def exposures(
     """
     pair = ["customer_id", "campaign_id"]
     linked = pl.col("campaign_id").is_not_null()
-    reached = (
-        events.filter(linked, pl.col("event_type") != "purchase")
-        .group_by(pair)
-        .agg(pl.col("timestamp").min().alias("as_of"))
-    )
-    dated = reached.join(campaigns, on="campaign_id", how="left").with_columns(
+    reached = events.lazy().filter(linked, pl.col("event_type") != "purchase").group_by(pair)
+    dated = reached.agg(pl.col("timestamp").min().alias("as_of")).join(campaigns.lazy(), on="campaign_id", how="left")
+    dated = dated.with_columns(
         starts=pl.col("start_date").cast(pl.Datetime("us")), ends=pl.col("end_date").cast(pl.Datetime("us")) + DAY
     )
-    windowed = dated.with_columns(window_end=_window_end()).collect(engine="streaming")
-    answered = (
-        transactions.filter(linked, pl.col("refund_flag").fill_null(0) == 0)
-        .select(*pair, "timestamp")
-        .join(windowed.lazy().select(*pair, "as_of", "window_end"), on=pair)
-        .filter(pl.col("timestamp") >= pl.col("as_of"), pl.col("timestamp") < pl.col("window_end"))
-        .select(*pair, responded=pl.lit(1, dtype=pl.Int64))
-        .unique()
+    windowed = dated.with_columns(window_end=_window_end()).collect().lazy()
+    sales = lines.lazy().filter(linked, "sale").select(*pair, "timestamp")
+    inside = (pl.col("timestamp") >= pl.col("as_of")) & (pl.col("timestamp") < pl.col("window_end"))
+    answered = sales.join(windowed.select(*pair, "as_of", "window_end"), on=pair).filter(inside).select(pair).unique()
+    found = windowed.join(answered.with_columns(responded=pl.lit(1, pl.Int64)), on=pair, how="left").select(
+        *pair,
+        "as_of",
+        "window_end",
+        responded=pl.when(pl.col("window_end") <= clock).then(pl.col("responded").fill_null(0)),
+        uplift_mean="expected_uplift",
+        campaign_days=(pl.col("ends") - pl.col("starts")).dt.total_seconds() / 86_400,
+        campaign_channel="channel",
+        campaign_objective="objective",
     )
-    return (
-        windowed.lazy()
-        .join(answered, on=pair, how="left")
-        .select(
-            *pair,
-            "as_of",
-            "window_end",
-            responded=pl.when(pl.col("window_end") <= clock).then(pl.col("responded").fill_null(0)),
-            uplift_mean="expected_uplift",
-            campaign_days=(pl.col("ends") - pl.col("starts")).dt.total_seconds() / 86_400,
-            campaign_channel="channel",
-            campaign_objective="objective",
-        )
-        .sort("as_of", "campaign_id", "customer_id")
-        .collect(engine="streaming")
-    )
+    return found.sort("as_of", "campaign_id", "customer_id").collect()
 
 
 def _window_end() -> pl.Expr:

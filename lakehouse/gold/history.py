@@ -1,7 +1,6 @@
 """What happened to a bucket of customers and when: the only place where gold reads silver's facts.
 
-Every feature as of a moment is a sum, a first or a last over rows before it; `before` computes them for many moments
-at once, in one pass over the rows however many moments there are.
+Every feature as of a moment is a sum, a first or a last over rows before it, see `gold.before`.
 """
 
 from collections.abc import Mapping
@@ -17,9 +16,8 @@ from lakehouse.storage import Lake
 
 DAY = timedelta(days=1)
 EVENT_TYPES = ("view", "click", "add_to_cart", "purchase")
+EVENT_COLUMNS = ("customer_id", "timestamp", "event_type", "session_duration_sec", "campaign_id")
 SOURCES = ("silver.transactions", "silver.events", "silver.products", "silver.campaigns", HISTORY)
-GRAIN = ["customer_id", "timestamp"]
-KEY = ["customer_id", "as_of"]
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,11 @@ class Silver:
 class History:
     """One bucket of customers.
 
-    orders: one row per customer and timestamp of transactions, with what can be summed.
-    events: one row per event. exposures: see `gold.exposures`. attributes: see `silver.customer_history`.
+    lines: one row per transaction, by customer and time, see `_first_times`. events: one row per event.
+    exposures: see `gold.exposures`. attributes: see `silver.customer_history`.
     """
 
-    orders: pl.DataFrame
+    lines: pl.DataFrame
     events: pl.DataFrame
     exposures: pl.DataFrame
     attributes: pl.DataFrame
@@ -68,86 +66,50 @@ def read_history(silver: Silver, bucket: int) -> History:
     """Read one bucket."""
     mine = pl.col("bucket") == bucket
     transactions = silver.scan("silver.transactions").filter(mine)
-    events = silver.scan("silver.events").filter(mine)
-    products = silver.scan("silver.products").select("product_id", "category", "is_premium")
+    events = silver.scan("silver.events").filter(mine).select(*EVENT_COLUMNS)
     attributes = silver.scan(HISTORY).filter(bucket_of("customer_id", silver.buckets) == bucket)
-    sold, told, known = pl.collect_all(
-        [_orders(transactions.join(products, on="product_id", how="left")), _events(events), _attributes(attributes)],
-        engine="streaming",
+    sold = _lines(transactions, silver.scan("silver.products"))
+    lines, told, known = pl.collect_all([sold, events, _attributes(attributes)])
+    reached = exposures(told, lines, silver.scan("silver.campaigns").collect(), silver.clock)
+    return History(lines=_first_times(lines), events=told, exposures=reached, attributes=known)
+
+
+def _lines(transactions: pl.LazyFrame, products: pl.LazyFrame) -> pl.LazyFrame:
+    """The columns that features are made of; of the product its number in the table and that of its category."""
+    numbered = products.select(
+        "product_id", "is_premium", product=pl.int_range(pl.len()), category=pl.col("category").rank("dense")
     )
-    reached = exposures(events, transactions, silver.scan("silver.campaigns"), silver.clock)
-    return History(orders=sold.sort("timestamp"), events=told.sort("timestamp"), exposures=reached, attributes=known)
+    return transactions.join(numbered, on="product_id", how="left").select(
+        "customer_id",
+        "timestamp",
+        "quantity",
+        "discount_applied",
+        "gross_revenue",
+        "campaign_id",
+        "is_premium",
+        "product",
+        "category",
+        sale=pl.col("refund_flag").fill_null(0) == 0,
+    )
 
 
-def before(
-    keys: pl.DataFrame,
-    rows: pl.DataFrame,
-    *,
-    sums: Mapping[str, pl.Expr],
-    first: Mapping[str, pl.Expr] | None = None,
-    last: Mapping[str, pl.Expr] | None = None,
-) -> pl.DataFrame:
-    """Sums, firsts and lasts over a customer's rows with `timestamp < as_of`, for each (customer_id, as_of) of `keys`.
+def _first_times(lines: pl.DataFrame) -> pl.DataFrame:
+    """The lines by customer and time, marked where a sale begins an order or is the customer's first of its kind.
 
-    `keys` are unique and sorted by as_of, `rows` by timestamp; the answer is sorted by customer and as_of. Each row is
-    counted at the first as_of after it, and a running total over the customer's as_ofs does the rest.
+    All sales of one customer at one moment are one order; refunds are lines that belong to none.
     """
-    first, last = first or {}, last or {}
-    placed = rows.join_asof(
-        keys.select("customer_id", "as_of"),
-        left_on="timestamp",
-        right_on="as_of",
-        by="customer_id",
-        strategy="forward",
-        allow_exact_matches=False,
-        check_sortedness=False,
+    lines = lines.sort("customer_id", "timestamp", pl.col("sale").not_())
+    moved = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in ("customer_id", "timestamp"))
+
+    def fresh(name: str) -> pl.Expr:
+        customer = pl.col("customer_id").rle_id().cast(pl.Int64)
+        pair = pl.when("sale").then(customer * (pl.col(name).max() + 1) + pl.col(name))
+        return pair.is_first_distinct() & pair.is_not_null()
+
+    marked = lines.with_columns(
+        new_order=moved & pl.col("sale"), new_product=fresh("product"), new_category=fresh("category")
     )
-    counted = (
-        placed.lazy()
-        .filter(pl.col("as_of").is_not_null())
-        .group_by(KEY)
-        .agg(
-            **{name: part.sum() for name, part in sums.items()},
-            **{name: part.min() for name, part in first.items()},
-            **{name: part.max() for name, part in last.items()},
-        )
-    )
-    total = {name: pl.col(name).fill_null(0).cum_sum().over("customer_id") for name in sums}
-    total |= {name: pl.col(name).cum_min().forward_fill().over("customer_id") for name in first}
-    total |= {name: pl.col(name).cum_max().forward_fill().over("customer_id") for name in last}
-    return keys.lazy().select(KEY).join(counted, on=KEY, how="left").sort(KEY).with_columns(**total).collect()
-
-
-def _orders(transactions: pl.LazyFrame) -> pl.LazyFrame:
-    """All sales of one customer at one moment are one order; a line without a price counts too.
-
-    Refunds are negative revenue on a line of their own. `categories` and `products` count what was bought first then.
-    """
-    sale = pl.col("refund_flag").fill_null(0) == 0
-    columns = {"discount": "discount_applied", "premium": "is_premium"}
-    lines = transactions.group_by(GRAIN).agg(
-        orders=sale.any().cast(pl.Int64),
-        lines=sale.sum().cast(pl.Int64),
-        refunds=(~sale).sum().cast(pl.Int64),
-        revenue=pl.col("gross_revenue").sum(),
-        quantity=pl.col("quantity").filter(sale).sum(),
-        **{name: pl.col(column).filter(sale).sum() for name, column in columns.items()},
-        **{f"{name}_lines": pl.col(column).filter(sale).count().cast(pl.Int64) for name, column in columns.items()},
-    )
-    sales = transactions.filter(sale)
-    parts = [lines, _firsts(sales, "category", "categories"), _firsts(sales, "product_id", "products")]
-    joined = parts[0].join(parts[1], on=GRAIN, how="left").join(parts[2], on=GRAIN, how="left")
-    return joined.with_columns(pl.col("categories", "products").fill_null(0))
-
-
-def _firsts(sales: pl.LazyFrame, column: str, name: str) -> pl.LazyFrame:
-    """How many categories (or products) each customer bought for the first time at a moment."""
-    first = sales.filter(pl.col(column).is_not_null()).group_by("customer_id", column).agg(pl.col("timestamp").min())
-    return first.group_by(GRAIN).agg(pl.len().cast(pl.Int64).alias(name))
-
-
-def _events(events: pl.LazyFrame) -> pl.LazyFrame:
-    return events.select(*GRAIN, "event_type", duration="session_duration_sec")
+    return marked.drop("product", "category", "campaign_id")
 
 
 def _attributes(history: pl.LazyFrame) -> pl.LazyFrame:

@@ -1,7 +1,9 @@
 """`gold.product_features`: one row per product and as_of, for products launched or sold by then."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import polars as pl
 
@@ -9,6 +11,9 @@ from lakehouse.gold.history import DAY, Silver
 
 TABLE = "gold.product_features"
 SPAN = timedelta(days=28)
+KEY = ["product_id", "as_of"]
+Sales = tuple[pl.DataFrame, pl.DataFrame]
+"""What was sold by product and as_of, and by week too; sums of some buckets can be added to those of others."""
 
 
 def as_ofs(clock: datetime) -> list[datetime]:
@@ -16,42 +21,75 @@ def as_ofs(clock: datetime) -> list[datetime]:
     return [clock, clock - SPAN]
 
 
-def product_features(silver: Silver, moments: Sequence[datetime]) -> pl.DataFrame:
-    """The table's rows for the given as_ofs.
+def product_features(
+    silver: Silver,
+    moments: Sequence[datetime],
+    *,
+    run: Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]] = map,
+) -> pl.DataFrame:
+    """The table's rows for the given as_ofs; `run` maps over the buckets of customers, like `map`.
 
     Only sales with a price count, refunds do not. `units`, `revenue`, `avg_discount` and `avg_price` are of the last
     28 days; `avg_price` falls back to all sales and is null where there are none. `min_price` and `max_price` are the
     lowest and the highest weekly mean price per unit so far: the observed range.
     """
+    parts = iter(run(partial(bucket_sales, silver, tuple(moments)), range(silver.buckets)))
+    total = next(parts)
+    for part in parts:
+        total = _added(total, part)
+    totals, weeks = total
+    return _rows(totals, weeks, silver.scan("silver.products").collect(), moments)
+
+
+def bucket_sales(silver: Silver, moments: Sequence[datetime], bucket: int) -> Sales:
+    """A bucket's sales; a customer is in one bucket only, so that even `buyer_count` can be added."""
     sales = (
         silver.scan("silver.transactions")
+        .filter(pl.col("bucket") == bucket, pl.col("timestamp") < max(moments))
         .filter(pl.col("refund_flag").fill_null(0) == 0, pl.col("gross_revenue").is_not_null())
         .select("product_id", "customer_id", "timestamp", "quantity", "gross_revenue", "discount_applied")
-        .collect()
+        .collect(engine="streaming")
     )
-    products = silver.scan("silver.products").collect()
-    return pl.concat(_rows(sales, products, moment) for moment in moments)
+    totals, weeks = zip(*(_sales(sales, moment) for moment in moments), strict=True)
+    return pl.concat(totals), pl.concat(weeks)
 
 
-def _rows(sales: pl.DataFrame, products: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
-    past = sales.lazy().filter(pl.col("timestamp") < as_of)
+def _sales(sales: pl.DataFrame, as_of: datetime) -> Sales:
+    past = sales.lazy().filter(pl.col("timestamp") < as_of).with_columns(as_of=pl.lit(as_of))
     recent = pl.col("timestamp") >= as_of - SPAN
-    totals = past.group_by("product_id").agg(
+    discounts = pl.col("discount_applied").filter(recent)
+    totals = past.group_by(KEY).agg(
         units=pl.col("quantity").filter(recent).sum(),
         revenue=pl.col("gross_revenue").filter(recent).sum(),
-        avg_discount=pl.col("discount_applied").filter(recent).mean(),
-        units_total=pl.col("quantity").sum(),
-        revenue_total=pl.col("gross_revenue").sum(),
+        discount=discounts.sum(),
+        discounts=discounts.count().cast(pl.Int64),
         buyer_count=pl.col("customer_id").n_unique().cast(pl.Int64),
         last_sold=pl.col("timestamp").max(),
     )
-    weeks = (
-        past.group_by("product_id", week=pl.col("timestamp").dt.truncate("1w"))
-        .agg(pl.col("gross_revenue").sum().cast(pl.Float64) / pl.col("quantity").sum())
-        .group_by("product_id")
+    weeks = past.group_by(*KEY, week=pl.col("timestamp").dt.truncate("1w")).agg(
+        units_total=pl.col("quantity").sum(), revenue_total=pl.col("gross_revenue").sum()
+    )
+    return totals.collect(), weeks.collect()
+
+
+def _added(left: Sales, right: Sales) -> Sales:
+    totals, weeks = (pl.concat(pair).lazy() for pair in zip(left, right, strict=True))
+    added = totals.group_by(KEY).agg(pl.exclude("last_sold").sum(), pl.col("last_sold").max())
+    return added.collect(), weeks.group_by(*KEY, "week").agg(pl.all().sum()).collect()
+
+
+def _rows(
+    totals: pl.DataFrame, weeks: pl.DataFrame, products: pl.DataFrame, moments: Sequence[datetime]
+) -> pl.DataFrame:
+    price = (pl.col("revenue_total").cast(pl.Float64) / pl.col("units_total")).alias("price")
+    positive = price.filter(price > 0)
+    by_product = (
+        weeks.lazy()
+        .group_by(KEY)
         .agg(
-            min_price=pl.col("gross_revenue").filter(pl.col("gross_revenue") > 0).min(),
-            max_price=pl.col("gross_revenue").filter(pl.col("gross_revenue") > 0).max(),
+            pl.col("units_total", "revenue_total").sum(),
+            min_price=positive.min(),
+            max_price=positive.max(),
             weeks_sold=pl.len().cast(pl.Int64),
         )
     )
@@ -59,17 +97,17 @@ def _rows(sales: pl.DataFrame, products: pl.DataFrame, as_of: datetime) -> pl.Da
     counts = [pl.col(name).fill_null(0) for name in ("units", "units_total", "weeks_sold", "buyer_count")]
     return (
         products.lazy()
-        .join(totals, on="product_id", how="left")
-        .join(weeks, on="product_id", how="left")
-        .filter(pl.col("last_sold").is_not_null() | (pl.col("launch_date") < as_of).fill_null(True))
-        .with_columns(*money, *counts, pl.lit(as_of).alias("as_of"))
+        .join(pl.LazyFrame({"as_of": moments}, schema={"as_of": pl.Datetime("us")}), how="cross")
+        .join(totals.lazy(), on=KEY, how="left")
+        .join(by_product, on=KEY, how="left")
+        .filter(pl.col("last_sold").is_not_null() | (pl.col("launch_date") < pl.col("as_of")).fill_null(True))
+        .with_columns(*money, *counts)
         .select(
-            "product_id",
-            "as_of",
+            *KEY,
             pl.coalesce(_price("revenue", "units"), _price("revenue_total", "units_total")).alias("avg_price"),
             "units",
             "revenue",
-            "avg_discount",
+            pl.when(pl.col("discounts") > 0).then(pl.col("discount") / pl.col("discounts")).alias("avg_discount"),
             pl.col("is_premium").cast(pl.Float64).alias("premium_share"),
             "base_price",
             "is_premium",
@@ -84,7 +122,7 @@ def _rows(sales: pl.DataFrame, products: pl.DataFrame, as_of: datetime) -> pl.Da
             ((pl.col("as_of") - pl.col("last_sold")) / pl.lit(DAY)).alias("last_sold_days"),
             ((pl.col("as_of") - pl.col("launch_date").cast(pl.Datetime("us"))) / pl.lit(DAY)).alias("launch_days"),
         )
-        .sort("product_id")
+        .sort("as_of", "product_id")
         .collect()
     )
 

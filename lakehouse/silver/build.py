@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
 from lakehouse.contracts import FACTS, TABLES, key_of
 from lakehouse.ingest import FILE
 from lakehouse.silver.history import build_history
-from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES, CHECKS, REBUILT, changes, checks, tidy
-from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA, Piece, Split, bucket_of, schema, split
+from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES, CHECKS, REBUILT, changes, checks, named, settle
+from lakehouse.silver.split import QUARANTINE, Piece, Split, bucket_of, schema, split
 from lakehouse.silver.supersede import Superseded, quarantined, supersede
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
@@ -39,6 +41,7 @@ def build_silver(lake: Lake, *, run: Map = map, progress: Callable[[str], None] 
     report = SilverReport()
     buckets = _buckets(lake)
     for table in TABLES:
+        settle(lake, table)
         batch = _Batch(lake, table, buckets)
         if batch.new or batch.anew or not lake.exists(f"silver.{table}"):
             report.good[table], report.quarantined[table] = batch.build(run)
@@ -65,6 +68,7 @@ class _Batch:
     def __init__(self, lake: Lake, table: str, buckets: int) -> None:
         self._lake, self._table, self._buckets = lake, table, buckets
         self._silver = f"silver.{table}"
+        self._base = lake.version(self._silver) if lake.exists(self._silver) else None
         self._bronze = lake.version(f"bronze.{table}")
         files = sorted({file.partition[FILE] for file in lake.files(f"bronze.{table}", self._bronze)})
         present = lake.transaction(self._silver, BUCKETS)
@@ -72,23 +76,28 @@ class _Batch:
         self.new = files if self.anew else [f for f in files if lake.transaction(self._silver, f"bronze/{f}") is None]
 
     def build(self, run: Map) -> tuple[int, int]:
-        """Split, supersede, write what stands beside, commit; gives good and quarantined rows."""
+        """Split, supersede, stage what stands beside, commit; gives good and quarantined rows.
+
+        Raises:
+            ConcurrentBuildError: another build has committed a batch of the table meanwhile.
+        """
         lake, table = self._lake, self._table
-        number = tidy(lake, table) + 1
+        number = (lake.transaction(self._silver, BATCH) or 0) + 1
         parts = list(run(partial(split, lake), self._pieces(number)))
         staged = [file for part in parts for file in part.good]
         old = [] if self.anew else lake.files(self._silver)
-        result = supersede(lake, table, staged, old)
-        quarantine = [file for part in parts for file in part.rejected]
-        if result.rows.height:
-            quarantine += lake.stage(QUARANTINE).write(quarantined(result.rows, table, number).lazy())
-        if quarantine:
-            lake.commit(QUARANTINE, QUARANTINE_SCHEMA, add=quarantine)
-        lake.append(CHECKS, checks(table, number, _total(parts)))
-        lake.append(CHANGES, changes(table, number, self._since(parts, result, staged, old)))
-        self._commit(number, result)
-        if self.anew:
-            tidy(lake, table)
+        with TemporaryDirectory(prefix="shopsphere-build-") as scratch:
+            result = supersede(lake, table, staged, old, scratch=Path(scratch))
+            quarantine = [file for part in parts for file in part.rejected]
+            if result.rows is not None:
+                quarantine += lake.stage(QUARANTINE).write(quarantined(result.rows, table, number))
+            beside = {
+                CHECKS: checks(table, number, _total(parts)),
+                CHANGES: changes(table, number, self._since(parts, result, staged, old)),
+            }
+            sidecars = {sidecar: lake.stage(sidecar).write(rows.lazy()) for sidecar, rows in beside.items()}
+            self._commit(number, result, sidecars | {QUARANTINE: quarantine})
+        settle(lake, table)
         return sum(file.rows for file in staged), sum(file.rows for file in quarantine)
 
     def _pieces(self, number: int) -> list[Piece]:
@@ -96,7 +105,9 @@ class _Batch:
         rows = self._lake.scan(f"bronze.{self._table}", self._bronze)
         for file in self.new:
             lines = rows.filter(pl.col(FILE) == file)
-            span = lines.select(last=pl.col("source_line").max(), dialect=pl.col("dialect").first()).collect()
+            span = lines.select(last=pl.col("source_line").max(), dialect=pl.col("dialect").first()).collect(
+                engine="streaming"
+            )
             last, dialect = span.row(0)
             for first in range(2, (last or 1) + 1, LINES_PER_PIECE):
                 end = first + LINES_PER_PIECE - 1
@@ -105,7 +116,7 @@ class _Batch:
                 )
         return found
 
-    def _commit(self, number: int, result: Superseded) -> None:
+    def _commit(self, number: int, result: Superseded, sidecars: dict[str, list[StagedFile]]) -> None:
         app = {BATCH: number} | {f"bronze/{file}": 1 for file in self.new}
         if self._table in FACTS:
             app[BUCKETS] = self._buckets
@@ -118,6 +129,8 @@ class _Batch:
             remove=None if self.anew else result.remove,
             partition_by=["bucket"] if self._table in FACTS else [],
             app=app,
+            metadata=named(number, sidecars),
+            base=self._base,
         )
 
     def _since(
@@ -129,16 +142,16 @@ class _Batch:
         if self._table not in FACTS:
             return _dimension_since(self._lake, self._table, staged)
         found: dict[int | None, datetime | None] = {}
-        lost = [{}] if not result.rows.height else [_moments_lost(result.rows, self._buckets)]
+        lost = [] if result.rows is None else [_moments_lost(result.rows, self._buckets)]
         for part in (*(part.since for part in parts), *lost):
             for bucket, moment in part.items():
                 found[bucket] = min(moment, found.get(bucket) or moment)
         return found
 
 
-def _moments_lost(rows: pl.DataFrame, buckets: int) -> dict[int, datetime]:
+def _moments_lost(rows: pl.LazyFrame, buckets: int) -> dict[int, datetime]:
     lost = rows.group_by(bucket_of("customer_id", buckets).alias("bucket")).agg(pl.col("timestamp").min())
-    return dict(lost.iter_rows())
+    return dict(lost.collect(engine="streaming").iter_rows())
 
 
 def _dimension_since(lake: Lake, table: str, staged: list[StagedFile]) -> dict[int | None, datetime | None]:

@@ -24,6 +24,7 @@ SCHEMA = pl.Schema(
 
 def build_history(lake: Lake) -> int:
     """Add what customer files not seen yet tell; the versions added. Runs after the transactions are built."""
+    base = lake.version(HISTORY) if lake.exists(HISTORY) else None
     present = {file.partition[FILE] for file in lake.files("bronze.customers")}
     new = sorted(file for file in present if lake.transaction(HISTORY, f"bronze/{file}") is None)
     if not new and lake.exists(HISTORY):
@@ -33,11 +34,12 @@ def build_history(lake: Lake) -> int:
     loaded = []
     for dialect in bronze.select("dialect").unique().collect()["dialect"]:
         typed = checked(bronze.filter(pl.col("dialect") == dialect), "customers", dialect)
-        loaded.append(good_rows(typed, "customers", 1).collect(engine="streaming"))
+        loaded.append(good_rows(typed, "customers").collect(engine="streaming"))
     rows = pl.concat(loaded or [pl.DataFrame(schema=schema("customers"))])
     added = _versions(lake, rows).select(*SCHEMA.names()[:-1], batch=pl.lit(batch, pl.Int64))
     files = lake.stage(HISTORY).write(added.lazy()) if added.height else []
-    lake.commit(HISTORY, SCHEMA, add=files, app={BATCH: batch} | {f"bronze/{file}": 1 for file in new})
+    app = {BATCH: batch} | {f"bronze/{file}": 1 for file in new}
+    lake.commit(HISTORY, SCHEMA, add=files, app=app, base=base)
     return added.height
 
 

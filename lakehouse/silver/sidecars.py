@@ -1,19 +1,28 @@
-"""The tables beside silver's five: what a batch rejected, counted and changed, written before the batch itself.
+"""The tables beside silver's five: what a batch rejected, counted and changed.
 
-Each row names its table and batch. A batch counts once its table's own commit is there; rows of a batch that never
-came so far (a killed build), or of before a rebuild, are taken out at the start of the next build.
+Each row names its table and batch. The commit that makes a batch part of its own table names the files of these rows,
+staged before; `settle` makes them part of the tables here, at once or, when the run died between, in the next one.
+So a batch that never came, or that lost a race, leaves nothing.
 """
 
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
 
 import polars as pl
 
 from lakehouse.contracts import rules
-from lakehouse.silver.split import QUARANTINE
+from lakehouse.errors import ConcurrentBuildError
+from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA
+from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
 
 CHECKS = "silver.checks"
 CHANGES = "silver.changes"
+RECENT = 5
+"""Commits among which a batch that has just been committed is looked for first."""
 BATCH = "batch"
 """Application id under which a silver table's commit records its batch."""
 REBUILT = "rebuilt"
@@ -22,32 +31,56 @@ BUCKETS = "buckets"
 """Application id under which it records into how many buckets the table is divided."""
 
 
-def tidy(lake: Lake, table: str) -> int:
-    """Take out what belongs to no batch of the table, and give the number of its last one."""
-    last = lake.transaction(f"silver.{table}", BATCH) or 0
-    first = lake.transaction(f"silver.{table}", REBUILT) or 0
-    for sidecar in (QUARANTINE, CHECKS, CHANGES):
-        stale = (pl.col("table") == table) & ((pl.col(BATCH) > last) | (pl.col(BATCH) < first))
-        if lake.exists(sidecar) and not lake.scan(sidecar).filter(stale).head(1).collect().is_empty():
-            lake.delete(sidecar, f"\"table\" = '{table}' and (batch > {last} or batch < {first})")
-    return last
+CHECKS_SCHEMA = pl.Schema(
+    {"table": pl.String(), "batch": pl.Int64(), "rule": pl.String(), "severity": pl.String(), "rows": pl.Int64()}
+)
+CHANGES_SCHEMA = pl.Schema(
+    {"table": pl.String(), "batch": pl.Int64(), "bucket": pl.Int32(), "since": pl.Datetime("us")}
+)
+SIDECARS = {QUARANTINE: QUARANTINE_SCHEMA, CHECKS: CHECKS_SCHEMA, CHANGES: CHANGES_SCHEMA}
+"""Each records, under the application id of a silver table, the last batch of it that is here."""
+
+
+def named(batch: int, files: Mapping[str, Sequence[StagedFile]]) -> dict[str, str]:
+    """The metadata by which a batch's commit names the staged files of its rows here."""
+    told = {sidecar: [asdict(file) for file in staged] for sidecar, staged in files.items()}
+    return {BATCH: str(batch), "sidecars": json.dumps(told)}
+
+
+def settle(lake: Lake, table: str) -> None:
+    """Make the rows of the table's last batch part of the tables here, if they are not."""
+    silver = f"silver.{table}"
+    last, first = lake.transaction(silver, BATCH) or 0, lake.transaction(silver, REBUILT) or 0
+    files: dict[str, list[StagedFile]] | None = None
+    for sidecar, schema in SIDECARS.items():
+        base = lake.version(sidecar) if lake.exists(sidecar) else None
+        if last > (lake.transaction(sidecar, silver) or 0):
+            files = _staged(lake, silver, last) if files is None else files
+            with suppress(ConcurrentBuildError):  # another run has settled the same batch
+                lake.commit(sidecar, schema, add=files.get(sidecar, ()), app={silver: last}, base=base)
+        outdated = (pl.col("table") == table) & (pl.col(BATCH) < first)
+        if first and not lake.scan(sidecar).filter(outdated).head(1).collect().is_empty():
+            lake.delete(sidecar, f"\"table\" = '{table}' and batch < {first}")
+
+
+def _staged(lake: Lake, silver: str, batch: int) -> dict[str, list[StagedFile]]:
+    told = "{}"
+    for since in (lake.version(silver) - RECENT, -1):
+        mine = [commit for commit in lake.history(silver, since=max(since, -1)) if commit.get(BATCH) == str(batch)]
+        if mine:
+            told = mine[0]["sidecars"]
+            break
+    return {sidecar: [StagedFile(**file) for file in files] for sidecar, files in json.loads(told).items()}
 
 
 def checks(table: str, batch: int, counts: dict[str, int]) -> pl.DataFrame:
     """One row per rule that was counted in a batch."""
     severities = rules(table)
     rows = [(table, batch, rule, severities[rule][0], rows) for rule, rows in sorted(counts.items())]
-    schema = {
-        "table": pl.String(),
-        "batch": pl.Int64(),
-        "rule": pl.String(),
-        "severity": pl.String(),
-        "rows": pl.Int64(),
-    }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=CHECKS_SCHEMA, orient="row")
 
 
 def changes(table: str, batch: int, since: dict[int | None, datetime | None]) -> pl.DataFrame:
     """From which moment on the batch changed a bucket's history; bucket null is all of them, since null always."""
-    schema = {"table": pl.String(), "batch": pl.Int64(), "bucket": pl.Int32(), "since": pl.Datetime("us")}
-    return pl.DataFrame([(table, batch, *change) for change in since.items()], schema=schema, orient="row")
+    rows = [(table, batch, *change) for change in since.items()]
+    return pl.DataFrame(rows, schema=CHANGES_SCHEMA, orient="row")

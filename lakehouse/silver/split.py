@@ -13,7 +13,7 @@ from lakehouse.storage import Lake
 
 QUARANTINE = "silver.quarantine"
 DIMENSIONS = {"customers": ["customer_id", "signup_date"], "products": ["product_id", "base_price", "launch_date"]}
-DIMENSIONS["campaigns"] = ["campaign_id", "start_date", "end_date"]
+DIMENSIONS["campaigns"] = ["campaign_id", "channel", "start_date", "end_date"]
 """What rules over a row look up in other tables."""
 QUARANTINE_SCHEMA = pl.Schema(
     {
@@ -56,24 +56,28 @@ class Split:
 
 def split(lake: Lake, piece: Piece) -> Split:
     """Stage a piece's rows: every row is in silver's table or in quarantine, with the first rule that it broke."""
-    facts = piece.table in FACTS
-    silver, quarantine = f"silver.{piece.table}", lake.stage(QUARANTINE)
-    bronze = _bronze(lake, piece)
-    rows = checked(bronze, piece.table, piece.dialect)
-    good = lake.stage(silver, partition_by=["bucket"] if facts else []).write(
-        good_rows(rows, piece.table, piece.buckets)
-    )
+    rows = checked(_bronze(lake, piece), piece.table, piece.dialect)
+    mended = _repairs(piece.table)
+    typed = rows.select(*TABLES[piece.table], *LINEAGE, "rule", **mended).collect(engine="streaming")
+    good = typed.drop(mended).filter(pl.col("rule").is_null()).drop("rule")
     rejected: list[StagedFile] = []
-    if sum(file.rows for file in good) < bronze.select(pl.len()).collect().item():
-        rejected = quarantine.write(rejected_rows(rows, piece.table, piece.batch))
-    counts = _repairs(rows, piece.table)
+    if good.height < typed.height:
+        rejected = lake.stage(QUARANTINE).write(rejected_rows(rows, piece.table, piece.batch))
+    counts = typed.select(pl.col(mended.keys()).sum()).row(0, named=True) if mended else {}
+    if piece.table not in FACTS:
+        return Split(lake.stage(f"silver.{piece.table}").write(good.lazy()), rejected, _counted(counts), {})
+    counts |= _warnings(lake, good.lazy(), piece.table)
+    files: list[StagedFile] = []
     since: dict[int, datetime] = {}
-    if facts and good:
-        accepted = lake.read_files(silver, good)
-        counts |= _warnings(lake, accepted, piece.table)
-        moments = accepted.group_by(bucket_of("customer_id", piece.buckets)).agg(pl.col("timestamp").min())
-        since = dict(moments.collect(engine="streaming").iter_rows())
-    return Split(good, rejected, {name: count for name, count in counts.items() if count}, since)
+    placed = good.with_columns(bucket_of("customer_id", piece.buckets).alias("bucket"))
+    for (bucket,), part in placed.partition_by("bucket", include_key=False, as_dict=True).items():
+        files += lake.stage(f"silver.{piece.table}", partition={"bucket": bucket}).write(part.lazy())
+        since[bucket] = part.select(pl.col("timestamp").min()).item()
+    return Split(files, rejected, _counted(counts), since)
+
+
+def _counted(counts: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
 
 
 def checked(bronze: pl.LazyFrame, table: str, dialect: str = "standard") -> pl.LazyFrame:
@@ -92,10 +96,9 @@ def checked(bronze: pl.LazyFrame, table: str, dialect: str = "standard") -> pl.L
     return rows.with_columns(rule=pl.coalesce(found))
 
 
-def good_rows(rows: pl.LazyFrame, table: str, buckets: int) -> pl.LazyFrame:
-    """The rows that break no rejecting rule, with their lineage, and the bucket of facts."""
-    good = rows.filter(pl.col("rule").is_null()).select(*TABLES[table], *LINEAGE)
-    return good.with_columns(bucket_of("customer_id", buckets).alias("bucket")) if table in FACTS else good
+def good_rows(rows: pl.LazyFrame, table: str) -> pl.LazyFrame:
+    """The rows that break no rejecting rule, with their lineage."""
+    return rows.filter(pl.col("rule").is_null()).select(*TABLES[table], *LINEAGE)
 
 
 def rejected_rows(rows: pl.LazyFrame, table: str, batch: int = 1) -> pl.LazyFrame:
@@ -128,12 +131,12 @@ def _bronze(lake: Lake, piece: Piece) -> pl.LazyFrame:
     return rows.filter(pl.col("source_line").is_between(piece.first_line, piece.last_line)).drop(FILE)
 
 
-def _repairs(rows: pl.LazyFrame, table: str) -> dict[str, int]:
-    """On how many rows each repairing rule was needed."""
+def _repairs(table: str) -> dict[str, pl.Expr]:
+    """The repairing rules, and whether a row needed them."""
     wrong: dict[str, pl.Expr] = {}
     for name, column in TABLES[table].items():
         wrong |= repaired(name, column, f"text {name}", f"parsed {name}")
-    return _sums(rows, wrong)
+    return wrong
 
 
 def _warnings(lake: Lake, rows: pl.LazyFrame, table: str) -> dict[str, int]:

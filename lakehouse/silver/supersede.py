@@ -4,7 +4,8 @@ Of rows loaded in one run the one of the later file by name, then of the later l
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -14,28 +15,35 @@ from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
 
 KEYS_AT_ONCE = 8_000_000
+ROWS_AT_ONCE = 2_000_000
 ORDER = ("loaded_at", "source_file", "source_line")
 
 
 @dataclass(frozen=True)
 class Superseded:
-    """What a commit adds and removes so that every key is there once, and the rows that lost."""
+    """What a commit adds and removes so that every key is there once; `rows` are those that lost, kept in `scratch`."""
 
     add: list[StagedFile]
     remove: list[StagedFile]
-    rows: pl.DataFrame = field(default_factory=pl.DataFrame)
+    rows: pl.LazyFrame | None = None
 
 
-def supersede(lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[StagedFile]) -> Superseded:
+def supersede(
+    lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[StagedFile], *, scratch: Path
+) -> Superseded:
     """Compare staged files with each other and with the table's present ones, by key."""
     silver = f"silver.{table}"
     files = {file.path: file for file in (*old, *new)}
     clashing = _clashing(lake, silver, key_of(table), new, old) if new else None
     if clashing is None or clashing.is_empty():
         return Superseded(list(new), [])
-    rows = _rows(lake, table, list(files.values())).join(clashing.lazy(), on="key", how="semi").collect()
-    losers = rows.sort("key", *ORDER).filter(pl.col("key") == pl.col("key").shift(-1))
-    beaten = set(losers["path"])
+    rows = _rows(lake, table, list(files.values()))
+    for number, keys in enumerate(clashing.iter_slices(ROWS_AT_ONCE)):
+        found = rows.join(keys.lazy(), on="key", how="semi").collect(engine="streaming").sort("key", *ORDER)
+        lost = found.filter(pl.col("key") == pl.col("key").shift(-1))
+        lost.write_parquet(scratch / f"{number}.parquet")
+    losers = pl.scan_parquet(scratch / "*.parquet")
+    beaten = set(losers.select(pl.col("path").unique()).collect(engine="streaming")["path"])
     kept = [part for path in sorted(beaten) for part in _without(lake, silver, files[path], losers)]
     return Superseded(
         add=[*(file for file in new if file.path not in beaten), *kept],
@@ -44,7 +52,7 @@ def supersede(lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[S
     )
 
 
-def quarantined(losers: pl.DataFrame, table: str, batch: int) -> pl.DataFrame:
+def quarantined(losers: pl.LazyFrame, table: str, batch: int) -> pl.LazyFrame:
     """The rows that lost as the quarantine holds them; their text is in bronze."""
     return losers.select(
         pl.lit(table).alias("table"),
@@ -89,8 +97,8 @@ def _rows(lake: Lake, table: str, files: Sequence[StagedFile]) -> pl.LazyFrame:
     return rows.select(pl.col(key_of(table)).alias("key"), *LINEAGE, *moment, path=inside)
 
 
-def _without(lake: Lake, silver: str, file: StagedFile, losers: pl.DataFrame) -> list[StagedFile]:
+def _without(lake: Lake, silver: str, file: StagedFile, losers: pl.LazyFrame) -> list[StagedFile]:
     """A file written again without the rows that lost."""
-    gone = losers.lazy().filter(pl.col("path") == file.path).select(LINEAGE)
+    gone = losers.filter(pl.col("path") == file.path).select(LINEAGE)
     rows = lake.read_files(silver, [file]).join(gone, on=list(LINEAGE), how="anti")
     return lake.stage(silver, partition=file.partition).write(rows)

@@ -11,6 +11,7 @@ import polars as pl
 
 from lakehouse.contracts import TABLES
 from lakehouse.errors import SourceError
+from lakehouse.failures import storage_failures
 from lakehouse.settings import Settings
 from lakehouse.sources import careful
 from lakehouse.sources.scan import Shape, examine
@@ -51,7 +52,7 @@ class CsvSource:
     def __init__(self, settings: Settings, folder: str, *, scratch: Path, dialect: Dialect = "standard") -> None:
         self.folder = folder.rstrip("/")
         self.dialect = dialect
-        self._options = s3_options(settings) if folder.startswith("s3://") else {}
+        self._options = settings.s3fs_options if folder.startswith("s3://") else {}
         self._scratch = scratch
 
     def files(self, *, known: frozenset[str] = frozenset()) -> list[CsvFile]:
@@ -100,8 +101,9 @@ class CsvSource:
         try:
             if not self._options:
                 return sorted(entry.name for entry in Path(self.folder).iterdir() if entry.is_file())
-            system = fsspec.filesystem("s3", **self._options)
-            return sorted(str(entry).rpartition("/")[2] for entry in system.ls(self.folder, detail=False))
+            with storage_failures(self.folder):
+                system = fsspec.filesystem("s3", **self._options)
+                return sorted(str(entry).rpartition("/")[2] for entry in system.ls(self.folder, detail=False))
         except NotADirectoryError as error:
             raise SourceError(f"{self.folder} is no folder: name the folder that the files are in") from error
         except FileNotFoundError as error:
@@ -114,7 +116,10 @@ class CsvSource:
         local = None if self._options or name.endswith(".gz") else Path(address)
         copy = None if local else self._scratch / name.removesuffix(".gz")
         try:
-            with fsspec.open(address, "rb", compression="infer", **self._options) as stream:
+            with (
+                storage_failures(self.folder),
+                fsspec.open(address, "rb", compression="infer", **self._options) as stream,
+            ):
                 shape = examine(stream, copy_to=copy)
         except (OSError, EOFError, ValueError) as error:
             raise SourceError(f"cannot read {address}: {_first_line(error)}") from error
@@ -159,17 +164,6 @@ class CsvSource:
 
 def _pattern(table: str) -> str:
     return rf"{table}([-_.].*)?\.csv(\.gz)?"
-
-
-def s3_options(settings: Settings) -> dict[str, Any]:
-    """What fsspec needs to reach the S3 store of the settings."""
-    options: dict[str, Any] = {"client_kwargs": {"region_name": settings.aws_region}}
-    if settings.aws_endpoint_url:
-        options["endpoint_url"] = settings.aws_endpoint_url
-    if settings.aws_access_key_id and settings.aws_secret_access_key:
-        options["key"] = settings.aws_access_key_id.get_secret_value()
-        options["secret"] = settings.aws_secret_access_key.get_secret_value()
-    return options
 
 
 def _first_line(error: Exception) -> str:

@@ -81,8 +81,9 @@ def test_start_order_resolves(services: dict[str, dict[str, Any]]) -> None:
 
 
 def test_everything_that_stays_up_has_a_health_check(services: dict[str, dict[str, Any]]) -> None:
-    """Only the one-shot services and the worker, which listens on nothing, have none."""
-    assert {"buckets", "prefect-deploy", "worker"} == {name for name in services if "healthcheck" not in services[name]}
+    """Only the one-shot services and the workers, which publish nothing, have none."""
+    without = {name for name in services if "healthcheck" not in services[name]}
+    assert without == {"buckets", "prefect-deploy", "worker", "dask-worker"}
 
 
 def test_ports_are_on_loopback_only(services: dict[str, dict[str, Any]]) -> None:
@@ -114,9 +115,9 @@ def test_health_checks_of_our_image_use_a_file_in_it(services: dict[str, dict[st
 
 
 def test_addresses_name_services(services: dict[str, dict[str, Any]]) -> None:
-    """Each http or database address points at a service of the stack, or at loopback."""
+    """Each http, database or Dask address points at a service of the stack, or at loopback."""
     configured = [TEXT, *(path.read_text() for path in COMPOSE.rglob("*.yml"))]
-    hosts = set(re.findall(r"(?:http://|@)([\w-]+)[:.]", "\n".join(configured)))
+    hosts = set(re.findall(r"(?:http://|tcp://|dask://|@)([\w-]+)[:.]", "\n".join(configured)))
     assert hosts - {"127"} <= set(services)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
+from distributed import Client
 
 ROOT = Path(__file__).parents[2]
 SERVICES = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text())["services"]
@@ -59,6 +60,18 @@ def test_mlflow(service: Callable[..., object], free_port: Callable[[], int], tm
     places = {database: f"sqlite:///{tmp_path / 'mlflow.db'}", "s3://mlflow": str(tmp_path / "artifacts")}
     with service(native("mlflow", {EVERYWHERE: "127.0.0.1", "--port=5000": f"--port={port}", **places}), url=url):
         assert healthy(url)
+
+
+def test_dask(service: Callable[..., object], free_port: Callable[[], int]) -> None:
+    """The scheduler is healthy, and the worker joins it."""
+    port, dashboard = free_port(), free_port()
+    url, address = f"http://127.0.0.1:{dashboard}/health", f"127.0.0.1:{port}"
+    scheduler = native("dask-scheduler", {EVERYWHERE: "127.0.0.1", "8786": str(port), "8787": str(dashboard)})
+    worker = native("dask-worker", {"dask-scheduler:8786": address})
+    with service(scheduler, url=url), service(worker), Client(address) as client:
+        assert healthy(url)
+        client.wait_for_workers(1, timeout=120)
+        assert list(client.nthreads().values()) == [1]
 
 
 def test_a_taken_port_is_one_line(

@@ -1,7 +1,8 @@
 """The Prefect deployments, tried against a real Prefect server and a real worker on loopback."""
 
-# ruff: noqa: S603, S607 (they start our own commands)
+# ruff: noqa: S603 (they start our own commands)
 import importlib
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -30,22 +31,29 @@ def test_a_deployed_flow_runs_on_a_worker(
     environment: dict[str, str],
     free_port: Callable[[], int],
     raw_csvs: Path,
+    tmp_path: Path,
 ) -> None:
-    """Deployed as in compose, the ingest flow runs on a process worker and commits the raw rows to the lake."""
-    port = free_port()
+    """Deployed as in compose, ingest runs on a process worker; with ENGINE set, build's task runs are Dask workers'."""
+    port, dask_port, dashboard = free_port(), free_port(), free_port()
     api = f"http://127.0.0.1:{port}/api"
     server = ["prefect", "server", "start", "--no-services", "--host", "127.0.0.1", "--port", str(port)]
     client = {**environment, "PREFECT_API_URL": api}
+    scheduler = ["dask", "scheduler", "--host", "127.0.0.1", "--port", str(dask_port)]
+    scheduler += ["--dashboard-address", f"127.0.0.1:{dashboard}"]
+    worker = ["dask", "worker", f"127.0.0.1:{dask_port}", "--nthreads", "1", "--no-dashboard", "--no-nanny"]
 
-    def prefect(*arguments: str) -> None:
-        done = subprocess.run(
-            ["prefect", *arguments], cwd=ROOT, env=client, capture_output=True, text=True, check=False
-        )
+    def call(*command: str, **extra: str) -> None:
+        done = subprocess.run(command, cwd=ROOT, env={**client, **extra}, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
     with service(server, url=f"{api}/health"):
-        prefect("work-pool", "create", "shopsphere", "--type", "process", "--overwrite")
-        prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE.relative_to(ROOT)))
-        prefect("deployment", "run", "ingest/ingest", "--param", f"source={raw_csvs}")
-        prefect("worker", "start", "--pool", "shopsphere", "--type", "process", "--run-once")
+        call("prefect", "work-pool", "create", "shopsphere", "--type", "process", "--overwrite")
+        call("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE.relative_to(ROOT)))
+        call("prefect", "deployment", "run", "ingest/ingest", "--param", f"source={raw_csvs}")
+        call("prefect", "worker", "start", "--pool", "shopsphere", "--type", "process", "--run-once")
+        with service(scheduler, url=f"http://127.0.0.1:{dashboard}/health"), service(worker):
+            call("shopsphere", "build", ENGINE=f"dask://127.0.0.1:{dask_port}")
+    log = (tmp_path / "dask-worker.log").read_text()
+    assert re.search(r"Task run 'split-\w+' - Finished in state Completed", log)
+    assert re.search(r"Task run 'build_bucket-\w+' - Finished in state Completed", log)
     assert (Path(environment["LAKE_ROOT"]) / "bronze" / "customers" / "_delta_log").is_dir()

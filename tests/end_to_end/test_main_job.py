@@ -221,3 +221,10 @@ def test_every_answer_is_logged_and_every_gauge_served(settings, customers):
         text = response.read().decode()
     for name, row in found.items():
         assert (f"\n{name} " in text) == (row.value is not None)
+
+
+def test_no_model_holds_a_customer(settings, naming):
+    """Registry and served models: neither factors, golden rows nor input examples name one; the snapshots must."""
+    assert naming(settings.var_dir / "mlflow") == []
+    served = naming(settings.var_dir / "serving")
+    assert {name.split("/")[1] for name in served} == {"features"}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.drill.store import s3_store
 from lakehouse.contracts import TABLES
 from lakehouse.settings import Settings
 from lakehouse.storage import Lake
@@ -30,18 +31,48 @@ def lake(tmp_path):
     return Lake(Settings(var_dir=tmp_path / "var", lake_root=""))
 
 
+def _write(folder: Path, only: tuple[str, ...] = tuple(TABLES), **tables: list[dict[str, str]]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in only:
+        with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(TABLES[table]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(GOOD[table] | changes for changes in tables.get(table, [{}]))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_shop_in():
+    """Write contract files into a folder, as `write_shop` does."""
+    return _write
+
+
 @pytest.fixture
 def write_shop(tmp_path):
     """Write a folder of contract files: one good row per table, or the given rows as changes of it."""
 
     def write(name: str = "raw", only: tuple[str, ...] = tuple(TABLES), **tables: list[dict[str, str]]) -> Path:
-        folder = tmp_path / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for table in only:
-            with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(TABLES[table]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(GOOD[table] | changes for changes in tables.get(table, [{}]))
-        return folder
+        return _write(tmp_path / name, only, **tables)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """An S3 server: moto's, or the one at SHOPSPHERE_TEST_S3_ENDPOINT."""
+    with s3_store() as store:
+        yield store
+
+
+@pytest.fixture
+def s3_settings(s3, tmp_path):
+    """Settings of an empty lake in a bucket of its own, with little patience."""
+    return s3.settings(tmp_path / "var", f"s3://{s3.bucket()}/lake", s3_timeout_seconds=3)
+
+
+@pytest.fixture(params=["disk", "s3"])
+def either_settings(request, tmp_path):
+    """Settings of an empty lake, in a folder and in a bucket."""
+    if request.param == "disk":
+        return Settings(var_dir=tmp_path / "var", lake_root="")
+    return request.getfixturevalue("s3_settings")

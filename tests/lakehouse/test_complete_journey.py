@@ -34,7 +34,7 @@ def test_every_row_arrives(lake, table, rows):
     """Bronze and silver have all rows, and none is in quarantine."""
     assert sql(lake, f"select count(*) from bronze.{table}").item() == rows
     assert sql(lake, f"select count(*) from silver.{table}").item() == rows
-    assert not lake.exists("silver.quarantine")
+    assert sql(lake, "select count(*) from silver.quarantine").item() == 0
 
 
 def test_the_revenue_is_exact_in_every_layer(lake):

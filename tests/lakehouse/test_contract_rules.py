@@ -83,6 +83,13 @@ def test_a_row_that_must_be_rejected_is_in_quarantine(lake, write_shop, changed,
         ),
         ("transactions", {"product_id": "", "gross_revenue": ""}, "unpriced", "product_id", None),
         ("events", {"campaign_id": "3"}, "campaign_without_paid_source", "campaign_id", 3),
+        (
+            "events",
+            {"campaign_id": "3", "traffic_source": "Social"},
+            "traffic_source_off_channel",
+            "traffic_source",
+            "social",
+        ),
         ("events", {"product_id": ""}, "product_id_missing_on_event", "product_id", None),
     ],
 )

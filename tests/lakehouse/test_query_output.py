@@ -1,4 +1,3 @@
-import io
 import json
 from pathlib import Path
 
@@ -6,9 +5,7 @@ import polars as pl
 import pytest
 
 from lakehouse.errors import ConfigurationError
-from lakehouse.query_output import encoded, prompt, show
-from lakehouse.settings import Settings
-from lakehouse.storage import Lake
+from lakehouse.query_output import encoded, show
 
 FRAME = pl.DataFrame({"name": ["a", "b"], "items": [[1, 2], []]}, schema_overrides={"items": pl.List(pl.Int64)})
 
@@ -38,14 +35,3 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     """The message names the file and what to do."""
     with pytest.raises(ConfigurationError, match="No such file or directory; choose another --output"):
         show(FRAME, "csv", tmp_path / "no folder" / "rows.csv")
-
-
-def test_the_prompt_answers_queries_and_goes_on_after_a_mistake(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Queries span lines up to the semicolon; a wrong one prints its fault."""
-    monkeypatch.setattr("sys.stdin", io.StringIO("select\n41 + 1 as answer;\nselect nope;\nexit\n"))
-    prompt(Lake(Settings(var_dir=tmp_path)))
-    printed = capsys.readouterr().out
-    assert "42" in printed
-    assert "nope" in printed

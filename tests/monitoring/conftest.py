@@ -26,7 +26,7 @@ def registry_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("registry")
     registry = Registry(MonitoringSettings(var_dir=folder, mlflow_tracking_uri="", mlflow_artifact_root=""))
     names = [feature.name for feature in use_cases.get("clv").features]
-    trained = {"labels_end": "2024-03-31T00:00:00", "data_versions": '{"gold.customer_features": 0}'}
+    trained = {"labels_end": "2024-03-31T00:00:00", "data_versions": '{"gold.customer_features": 1}'}
     example = {name: np.zeros(2) for name in names}
     clv = ConstantModel("clv", output="clv_180d", value=100.0, defaults=dict.fromkeys(names, 0.0))
     registry.log("clv", clv, example=(example, {}), metrics={}, tags=trained)
@@ -85,7 +85,7 @@ def log(lake: Lake) -> Log:
             "model_version": version,
             "alias": "champion",
             "feature_table": "gold.product_features",
-            "feature_version": 0,
+            "feature_version": 1,
             "as_of": as_of.isoformat() if as_of else None,
             "predicted_at": (datetime(2024, 5, 1) + timedelta(minutes=minutes)).isoformat(),
             "columns": values,

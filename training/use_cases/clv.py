@@ -1,7 +1,7 @@
 """Customer lifetime value: what a customer will spend in the 180 days after as_of, net of refunds."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import polars as pl
 from lakehouse.errors import ShopSphereError
 from lakehouse.gold.customer_features import label_as_ofs
 from lakehouse.gold.history import data_span
+from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
 from training import artifact, bootstrap, explain, regression, spend_model, tabular
 from training.constant import ConstantModel
@@ -39,11 +40,9 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
         NotEnoughHistoryError: there is no such cutoff.
     """
     versions = {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
-    features = lake.scan(FEATURES, versions[FEATURES])
-    sales = lake.scan(TRANSACTIONS, versions[TRANSACTIONS]).select("customer_id", "timestamp", "gross_revenue")
     first, clock = data_span(lake)
-    present = set(features.select(pl.col("as_of").unique()).collect()["as_of"])
-    cutoffs = [moment for moment in label_as_ofs(first, clock) if moment in present]
+    present = lake.scan(FEATURES, versions[FEATURES]).select(pl.col("as_of").unique()).collect()["as_of"]
+    cutoffs = [moment for moment in label_as_ofs(first, clock) if moment in set(present)]
     elapsed = [cutoff for cutoff in cutoffs if cutoff + timedelta(days=HORIZON_DAYS) <= clock]
     if not elapsed:
         raise NotEnoughHistoryError(
@@ -52,12 +51,10 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
         )
     end = clock if refit else elapsed[-1]
     days, chosen = _training_cutoffs(cutoffs, first=first, end=end)
-    rows = features.filter(pl.col("as_of").is_in([*chosen, elapsed[-1]]), pl.col("tx_count") > 0).collect()
-    sold = sales.filter(pl.col("timestamp") >= chosen[0]).collect()
-    train = _labelled(rows, sold, cutoffs=chosen, days=days)
-    test = _labelled(rows, sold, cutoffs=elapsed[-1:], days=HORIZON_DAYS)
+    labelled = partial(run_example, lake, "training_clv", versions=versions)
+    test = labelled(cutoffs=elapsed[-1:], days=HORIZON_DAYS)
     return Dataset(
-        train=train,
+        train=labelled(cutoffs=chosen, days=days),
         test=test.clear() if refit else test,
         labels_end=chosen[-1] + timedelta(days=days),
         as_of=elapsed[-1],
@@ -153,19 +150,6 @@ def _training_cutoffs(cutoffs: list[datetime], *, first: datetime, end: datetime
         f"clv needs at least {2 * LABEL_DAYS[-1]} days of transactions before {end:%Y-%m-%d}, the first is of {first}: "
         "ingest a longer history, then run `shopsphere build`"
     )
-
-
-def _labelled(rows: pl.DataFrame, sold: pl.DataFrame, *, cutoffs: Iterable[datetime], days: int) -> pl.DataFrame:
-    """The customers at each cutoff with what they spent in the days after it, scaled to 180 days."""
-    scale = HORIZON_DAYS / days
-    parts = []
-    for cutoff in cutoffs:
-        window = pl.col("timestamp").is_between(cutoff, cutoff + timedelta(days=days), closed="left")
-        spent = sold.filter(window).group_by("customer_id").agg(label=pl.col("gross_revenue").sum())
-        customers = rows.filter(pl.col("as_of") == cutoff)
-        parts.append(customers.join(spent, on="customer_id", how="left", maintain_order="left"))
-    label = pl.col("label").cast(pl.Float64).fill_null(0.0) * scale
-    return pl.concat(parts).with_columns(label=label).sort("as_of", "customer_id")
 
 
 def _answers(model: Model, rows: pl.DataFrame) -> np.ndarray[Any, Any]:

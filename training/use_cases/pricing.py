@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from lakehouse.errors import ShopSphereError
+from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
 from training import artifact, bootstrap, elasticity, tabular
 from training.price_model import PriceModel
@@ -35,16 +36,7 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
         PricingDataError: fewer than 12 weeks of sales.
     """
     versions = {table: lake.version(table) for table in (TRANSACTIONS, PRODUCTS, FEATURES)}
-    sales = lake.scan(TRANSACTIONS, versions[TRANSACTIONS]).filter(
-        pl.col("refund_flag").fill_null(0) == 0, pl.col("gross_revenue") > 0, pl.col("product_id").is_not_null()
-    )
-    weeks = (
-        sales.group_by("product_id", week=pl.col("timestamp").dt.truncate("1w"))
-        .agg(units=pl.col("quantity").sum(), revenue=pl.col("gross_revenue").sum().cast(pl.Float64))
-        .join(lake.scan(PRODUCTS, versions[PRODUCTS]).select("product_id", "category"), on="product_id", how="left")
-        .with_columns(log_units=pl.col("units").log(), log_price=(pl.col("revenue") / pl.col("units")).log())
-        .collect()
-    )
+    weeks = run_example(lake, "training_pricing", versions=versions)
     if weeks.is_empty() or weeks["week"].n_unique() < 12:
         raise PricingDataError("pricing needs at least 12 weeks of sales: ingest a longer history")
     first: Any = weeks["week"].min()

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from lakehouse.errors import ShopSphereError
+from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
 from training import artifact, bootstrap, classification, explain, tabular
 from training.constant import ConstantModel
@@ -35,13 +36,7 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
         PropensityDataError: too few exposures, or all with the same outcome.
     """
     versions = {EXPOSURES: lake.version(EXPOSURES), FEATURES: lake.version(FEATURES)}
-    known = (
-        lake.scan(EXPOSURES, versions[EXPOSURES])
-        .filter(pl.col("responded").is_not_null())
-        .with_columns(label=pl.col("responded").cast(pl.Float64))
-        .sort("as_of", "campaign_id", "customer_id")
-        .collect()
-    )
+    known = run_example(lake, "training_propensity", versions=versions)
     if known.is_empty():
         raise PropensityDataError("propensity needs campaign exposures whose windows have ended: the lake has none")
     start = known["as_of"][int(known.height * (1 - TEST_SHARE))]

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from lakehouse.errors import ShopSphereError
+from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
 from training import als, bootstrap, history_recommender, ranking
 from training.use_case import Columns, Dataset, Decision, Metrics, Model, UseCase
@@ -43,7 +44,7 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
     tuning = _history(sales, cutoff - HORIZON)
     return Dataset(
         train=train,
-        test=_rows(train, _bought(sales, cutoff, sold)),
+        test=run_example(lake, "training_recommender", versions=versions, cutoff=cutoff, days=HORIZON.days),
         labels_end=cutoff,
         as_of=cutoff,
         data_versions=versions,

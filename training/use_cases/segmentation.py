@@ -10,6 +10,7 @@ import polars as pl
 from lakehouse.errors import ShopSphereError
 from lakehouse.gold.customer_features import label_as_ofs
 from lakehouse.gold.history import data_span
+from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
 from training import artifact, bootstrap, segment_fit, segments, tabular
 from training.segments import CentreModel, RuleModel
@@ -37,23 +38,17 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
     """
     versions = {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
     features = lake.scan(FEATURES, versions[FEATURES]).filter(pl.col("tx_count") > 0)
-    sales = lake.scan(TRANSACTIONS, versions[TRANSACTIONS]).select("customer_id", "timestamp", "gross_revenue")
     first, clock = data_span(lake)
     present = set(features.select(pl.col("as_of").unique()).collect()["as_of"])
     moments = [moment for moment in label_as_ofs(first, clock) if moment in present]
     days, fitted, tested = _moments(moments, clock)
-    rows = features.filter(pl.col("as_of").is_in([moments[-1]] if refit else [fitted, tested])).collect()
-    window = pl.col("timestamp").is_between(tested, tested + timedelta(days=days), closed="left")
-    spent = (
-        sales.filter(window).group_by("customer_id").agg(label=pl.col("gross_revenue").sum().cast(pl.Float64)).collect()
-    )
-    test = rows.filter(pl.col("as_of") == tested).join(spent, on="customer_id", how="left", maintain_order="left")
-    test = test.with_columns(pl.col("label").fill_null(0.0)).sort("customer_id")
-    train = rows.filter(pl.col("as_of") == (moments[-1] if refit else fitted)).sort("customer_id")
+    chosen = moments[-1] if refit else fitted
+    rows = run_example(lake, "training_segmentation", versions=versions, moments=[chosen, tested], days=days)
+    test = rows.filter(pl.col("as_of") == tested)
     return Dataset(
-        train=train,
+        train=rows.filter(pl.col("as_of") == chosen).drop("label"),
         test=test.clear() if refit else test,
-        labels_end=moments[-1] if refit else fitted,
+        labels_end=chosen,
         as_of=tested,
         data_versions=versions,
         extra={"next_days": days},

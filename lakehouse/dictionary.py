@@ -1,0 +1,52 @@
+"""What each table of the lake holds: its grain, and every column's meaning and unit, as `dictionary.toml` has them."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_UNIT = re.compile(r"(?P<meaning>.*?)(?: \[(?P<unit>[^\]]+)\])?")
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a column says; `unit` is empty for ids, counts and text."""
+
+    text: str
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.text} [{self.unit}]" if self.unit else self.text
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's grain and its columns; with `as_answered`, a column is there once a model has given it a value."""
+
+    name: str
+    grain: str
+    columns: Mapping[str, Meaning]
+    as_answered: bool = False
+
+
+@cache
+def tables() -> Mapping[str, Table]:
+    """Every table that can be queried, by its name in SQL."""
+    told = tomllib.loads((Path(__file__).parent / "dictionary.toml").read_text(encoding="utf-8"))
+    found = {}
+    for name, entry in told["tables"].items():
+        columns: dict[str, str] = {}
+        for group in entry.get("groups", ()):
+            columns |= told["groups"][group]
+        columns |= entry.get("columns", {})
+        meanings = {column: _meaning(text) for column, text in columns.items()}
+        found[name] = Table(name, entry["grain"], meanings, entry.get("as_answered", False))
+    return found
+
+
+def _meaning(text: str) -> Meaning:
+    parts = _UNIT.fullmatch(text)
+    assert parts is not None  # noqa: S101  # the pattern takes any line
+    return Meaning(parts["meaning"], parts["unit"] or "")

@@ -1,0 +1,98 @@
+"""The commands `history`, `maintain` and `forget`: the lake through time, with what the models need of it."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lakehouse.pins import Pins
+    from lakehouse.storage import Lake
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    for command in (history, maintain, forget):
+        app.command()(command)
+
+
+def history(
+    table: Annotated[str, typer.Argument(help="A table as in SQL, such as gold.customer_features.")],
+    limit: Annotated[int, typer.Option(min=1, help="Versions to show, the newest first.")] = 20,
+) -> None:
+    """Show the versions of a table: when, by which operation, what came and went, and what pins each."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from lakehouse.history import history as run
+    from lakehouse.table_files import check_table
+
+    lake = _lake()
+    check_table(lake, table)
+    shown = Table("version", "time (UTC)", "operation", "rows +", "rows -", "files +", "files -", "pinned by")
+    for entry in run(lake, table, limit=limit, pins=_pins(lake)):
+        gone = "?" if entry.rows_removed is None else f"{entry.rows_removed:,}"
+        files = (f"{entry.files_added:,}", f"{entry.files_removed:,}")
+        row = (str(entry.version), f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.operation, f"{entry.rows_added:,}", gone)
+        shown.add_row(*row, *files, ", ".join(entry.pinned_by))
+    Console(width=None if Console().is_terminal else 160).print(shown)
+
+
+def maintain(
+    tables: Annotated[list[str] | None, typer.Argument(help="The tables; all where not given.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Compact small files and delete old ones that neither a model, a prediction nor the retention needs."""
+    from lakehouse.maintenance import maintain as run
+
+    lake = _lake()
+    reports = run(lake, tables or (), pins=_pins(lake), dry_run=dry_run, progress=typer.echo)
+    freed = sum(report.bytes_freed for report in reports)
+    typer.echo(f"{'would free' if dry_run else 'freed'} {freed:,} bytes in {len(reports)} tables")
+
+
+def forget(
+    customer_id: Annotated[int, typer.Argument(min=0, help="The customer's id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before files are deleted.")] = False,
+) -> None:
+    """Remove a customer from every table, spool, snapshot and raw copy, and delete the files that held them."""
+    from grpc_server.settings import ServerSettings
+    from shopsphere_cli import forget as steps
+
+    settings = ServerSettings()
+    found = steps.plan(settings, customer_id)
+    for line in found.lines() or ["the customer is in no table"]:
+        typer.echo(line)
+    if not yes:
+        typer.echo("Older versions of these tables cannot be read afterwards, whoever pins them.")
+        typer.confirm("Remove the customer for good?", abort=True)
+    report = steps.run(settings, customer_id, progress=_progress())
+    typer.echo(
+        f"removed {report.rows:,} rows from {len(report.tables)} tables, {report.spooled:,} answers from the spool, "
+        f"{report.snapshots:,} snapshots cleaned, {report.raw_rows:,} rows from generated raw files"
+    )
+    if report.models:
+        typer.echo(f"train again what was trained with the customer: {', '.join(report.models)}")
+    typer.echo("next: `shopsphere build` takes the customer out of what is summed over customers")
+    typer.echo("your own raw files are yours to clean; ingest leaves the customer out of them from now on")
+
+
+def _lake() -> "Lake":
+    from lakehouse.settings import Settings
+    from lakehouse.storage import Lake
+
+    return Lake(Settings())
+
+
+def _pins(lake: "Lake") -> "Pins":
+    from lakehouse.pins import merged, prediction_pins
+    from training.pins import model_pins, trained_models
+    from training.settings import TrainingSettings
+
+    return merged(model_pins(trained_models(TrainingSettings())), prediction_pins(lake))
+
+
+def _progress() -> Callable[[str], None]:
+    started = time.monotonic()
+    return lambda sentence: typer.echo(f"{time.monotonic() - started:6.1f} s  {sentence}", err=True)

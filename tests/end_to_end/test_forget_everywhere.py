@@ -1,0 +1,93 @@
+"""The commands history, maintain and forget, on a shop with a registry, a spool, snapshots and raw copies."""
+
+import shutil
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from grpc_server.follower import Follower
+from grpc_server.prediction_log import PredictionLog, ship
+from grpc_server.settings import ServerSettings
+from lakehouse.build import build
+from lakehouse.errors import MissingTableError
+from lakehouse.ingest import ingest
+from lakehouse.storage import Lake
+from shopsphere_cli.main import make_app
+from training.constant import ConstantModel
+from training.registry import Registry
+
+WHO = "918273645"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory, tiny_lake):
+    """A folder of its own with a copy of the small shop's lake."""
+    folder = tmp_path_factory.mktemp("forget")
+    shutil.copytree(tiny_lake.root, folder / "lake")
+    return ServerSettings(var_dir=folder, lake_root="", mlflow_tracking_uri="", mlflow_artifact_root="")
+
+
+@pytest.fixture
+def run(settings, monkeypatch):
+    """Run a command there; what the entry point prints as one line is raised."""
+    for name, value in {"SHOPSPHERE_VAR": str(settings.var_dir), "LAKE_ROOT": "", "MLFLOW_TRACKING_URI": ""}.items():
+        monkeypatch.setenv(name, value)
+    app = make_app()
+    return lambda *words, said="": CliRunner().invoke(app, words, input=said, catch_exceptions=False)
+
+
+def train(settings):
+    """Register a model of yesterday's lake as champion, as training does."""
+    versions = '{"gold.customer_features": 1, "silver.transactions": 1, "silver.products": 1}'
+    model = ConstantModel("clv", output="clv_180d", value=3.5, defaults={"monetary": 7.0})
+    registry = Registry(settings)
+    example = ({"monetary": np.array([1.0, np.nan])}, {})
+    info = registry.log("clv", model, example=example, metrics={"rmse": 1.0}, tags={"data_versions": versions})
+    registry.set_champion("clv", info.version)
+    return registry
+
+
+def answer(settings):
+    """Spool an answer about the customer and another one, as a worker that was killed leaves it."""
+    log = PredictionLog(settings.spool_dir)
+    record = {"ids": ["p1", "p2"], "entity_ids": [WHO, "8"], "use_case": "clv", "model_name": "clv"}
+    record |= {"model_version": 1, "alias": "champion", "feature_table": "gold.customer_features"}
+    record |= {"feature_version": 1, "as_of": "2024-01-02T00:00:00", "predicted_at": "2024-01-02T00:00:00"}
+    lists = ("request_features", "default_features", "warnings")
+    log.append(record | {name: [[], []] for name in lists} | {"columns": {"clv_180d": [1.0, 2.0]}})
+    log.close()
+
+
+def test_without_a_registry_none_is_made(run, settings):
+    """Whoever looks at history or maintains a lake need not train."""
+    assert "create table" in run("history", "silver.products").stdout
+    assert "would free" in run("maintain", "--dry-run").stdout
+    with pytest.raises(MissingTableError, match=r"gold\.interactions"):
+        run("history", "gold.nothing")
+    assert not (settings.var_dir / "mlflow").exists()
+
+
+def test_a_customer_is_forgotten_everywhere(run, settings, tiny_csvs, naming):
+    """Tables, spool, snapshots and raw copies; models are named and tagged, and everything goes on working."""
+    copies = settings.var_dir / "raw" / "synthetic"
+    shutil.copytree(tiny_csvs, copies)
+    registry, follower = train(settings), Follower(settings, name="server")
+    answer(settings)
+    (settings.var_dir / "serving" / "server").mkdir(parents=True)
+    follower.step()
+    assert "clv 1" in run("history", "gold.customer_features").stdout
+    assert "version 1 kept for clv 1" in run("maintain", "gold.customer_features").stdout
+    assert run("forget", WHO, said="n\n").exit_code == 1
+    assert {name.partition("/")[0] for name in naming(settings.var_dir)} == {"lake", "raw", "serving", "spool"}
+    told = run("forget", WHO, "--yes").stdout
+    assert "1 answers from the spool, 2 snapshots cleaned" in told
+    assert "train again what was trained with the customer: clv 1" in told
+    assert naming(settings.var_dir) == []
+    assert "data_erased" in registry.version("clv", 1).tags
+    assert follower.step()
+    assert ship(settings.spool_dir, lambda records, *_: None) == 1
+    lake = Lake(settings)
+    assert not ingest(lake, str(copies)).changed
+    assert "gold.product_features" in build(lake).gold
+    assert naming(settings.var_dir) == []

@@ -1,0 +1,115 @@
+"""What people ask for: tables with their grain, columns with their meaning, plans, and the lake as it was."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from lakehouse.errors import ConfigurationError
+from lakehouse.query import SqlError, connect, named, sql
+from lakehouse.query_session import Session
+from lakehouse.query_versions import VersionError, parse_versions, version_at
+
+TABLE = "gold.interactions"
+
+
+@pytest.fixture
+def grown(lake):
+    """A table made empty, then of one, two and three rows."""
+    for row in range(3):
+        lake.append(TABLE, pl.DataFrame({"units": [row]}))
+    return lake
+
+
+def test_describe_shows_type_unit_and_meaning(tiny_lake):
+    """Each column of the table, in its order."""
+    with Session(tiny_lake) as session:
+        rows = session.ask("DESCRIBE gold.customer_features;")
+
+    assert tiny_lake.scan("gold.customer_features").collect_schema().names() == rows["column"].to_list()
+    money = rows.row(by_predicate=pl.col("column") == "monetary", named=True)
+    assert (money["type"], money["unit"]) == ("DECIMAL(18,2)", "money")
+    assert "net of refunds" in money["meaning"]
+
+
+def test_show_tables_gives_the_grain_of_those_there_are(tiny_lake):
+    """Tables that were never written are left out."""
+    with Session(tiny_lake) as session:
+        rows = dict(session.ask("show tables").iter_rows())
+
+    assert rows["gold.interactions"].startswith("one row per customer, product and as_of")
+    assert "predictions" not in rows
+
+
+def test_duckdb_knows_the_comments(tiny_lake):
+    """Any tool on the connection finds the grain and the meanings."""
+    query = "select comment from duckdb_views() where schema_name = 'gold' and view_name = 'product_features'"
+    column = "select comment from duckdb_columns() where table_name = 'product_features' and column_name = 'revenue'"
+
+    assert sql(tiny_lake, query).item().startswith("one row per product and as_of")
+    assert sql(tiny_lake, column).item().endswith("[money]")
+
+
+def test_a_query_opens_only_the_tables_that_it_names(tiny_lake):
+    """On S3 each table costs requests; asking what there is opens all."""
+    with connect(tiny_lake, query="select * from Gold.Interactions") as connection:
+        views = connection.sql("select view_name from duckdb_views() where not internal and not temporary").pl()
+
+    assert views["view_name"].to_list() == ["interactions"]
+    assert len(named("show all tables")) > 20
+
+
+def test_a_statement_sees_the_lake_as_it_is_then(grown):
+    """A session keeps its own tables, and sees what was committed since the last statement."""
+    with Session(grown) as session:
+        session.ask(f"create temp table earlier as select * from {TABLE}")
+        grown.append(TABLE, pl.DataFrame({"units": [9]}))
+
+        assert session.ask(f"select (select count(*) from earlier), count(*) from {TABLE}").row(0) == (3, 4)
+
+
+def test_a_version_or_a_moment_gives_the_rows_of_then(grown):
+    """By number, and by the time of the commit; before the first commit there was no table."""
+    stamps = {c["version"]: datetime.fromtimestamp(c["timestamp"] / 1000, UTC) for c in grown.delta(TABLE).history()}
+    count = f"select count(*) from {TABLE}"
+
+    assert sql(grown, count, versions={TABLE: 2}).item() == 2
+    assert 2 == sql(grown, count, at=stamps[2]).item() == sql(grown, count, at=stamps[2].replace(tzinfo=None)).item()
+    assert version_at(grown, TABLE, stamps[0] - timedelta(milliseconds=1)) is None
+    with (
+        pytest.raises(SqlError, match=r"no gold\.interactions yet, or was none then"),
+        Session(grown, at=datetime(2020, 1, 1)) as session,
+    ):
+        assert session.ask("show tables").is_empty()
+        session.ask(count)
+
+
+def test_versions_that_are_not_there_say_so(grown):
+    """One that is too new, one of a table that is not there, and one whose files were vacuumed."""
+    with pytest.raises(VersionError, match="no version 9: its newest is 3"):
+        sql(grown, f"from {TABLE}", versions={TABLE: 9})
+    with pytest.raises(VersionError, match="'metrics' does not exist"):
+        sql(grown, "from metrics", versions={"metrics": 0})
+    grown.overwrite(TABLE, pl.DataFrame({"units": [1]}))
+    grown.delta(TABLE).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    with pytest.raises(SqlError, match="a file of that version is gone"):
+        sql(grown, f"from {TABLE}", versions={TABLE: 2})
+
+
+@pytest.mark.parametrize("pin", ["gold.nothing=1", "gold.interactions", "gold.interactions=new", "=3"])
+def test_a_pin_that_is_none_is_refused(pin):
+    """The message shows how to write one."""
+    with pytest.raises(ConfigurationError, match="=12"):
+        parse_versions([pin])
+
+
+def test_a_log_that_was_cleaned_says_how_far_back_it_reaches(grown):
+    """Asking for an earlier moment is no empty answer."""
+    grown.delta(TABLE).create_checkpoint()
+    for version in (0, 1):
+        (grown.settings.var_dir / f"lake/gold/interactions/_delta_log/{version:020}.json").unlink()
+
+    with pytest.raises(VersionError, match=r"its log begins .* with version 2"):
+        version_at(grown, TABLE, datetime(2020, 1, 1))
+    with pytest.raises(VersionError, match="does not keep version 0 any more"):
+        sql(grown, f"from {TABLE}", versions={TABLE: 0})
