@@ -10,6 +10,7 @@ from lakehouse.errors import ShopSphereError
 COMMANDS = (
     "shopsphere_cli.demo_cli",
     "lakehouse.cli",
+    "lakehouse.sources.cli",
     "lakehouse.quarantine_cli",
     "training.cli",
     "grpc_server.cli",
