@@ -1,6 +1,7 @@
 """The main job once, on a small generated shop: CSVs, lake, training, serving, prediction log, gauges."""
 
 import json
+import shutil
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -51,9 +52,10 @@ OLD_BODIES = {
 def settings(tmp_path_factory, tiny_lake) -> ServerSettings:
     """The small shop's lake, a registry with all five trained and promoted, free ports."""
     folder = tmp_path_factory.mktemp("main_job")
+    shutil.copytree(tiny_lake.root, folder / "lake")
     settings = ServerSettings(
         var_dir=folder,
-        lake_root=tiny_lake.root,
+        lake_root="",
         mlflow_tracking_uri="",
         mlflow_artifact_root="",
         grpc_port=0,
