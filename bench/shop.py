@@ -1,6 +1,6 @@
 """Writes a large shop without signal as the contract's five CSVs, in bounded memory: what the benches read.
 
-python bench/shop.py FOLDER --events 10 --customers 100000
+python -m bench.shop FOLDER --events 10 --customers 100000
 """
 
 import argparse

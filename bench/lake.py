@@ -1,7 +1,7 @@
 """Times the lake against references, as ratios in one interleaved run; every case is a process of its own.
 
-    python bench/lakehouse.py                       # 10 million events, 3 rounds
-    python bench/lakehouse.py --events 1 --rounds 1
+    python -m bench.lake                       # 10 million events, 3 rounds
+    python -m bench.lake --events 1 --rounds 1
 
 Prints seconds (median), CPU seconds and peak memory of each case, and the ratios that docs/benchmarks.md records.
 """
@@ -17,9 +17,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-import features
-import shop
-
+from bench import features, shop
 from lakehouse.build import build
 from lakehouse.gold.customer_features import as_ofs
 from lakehouse.gold.history import data_span
@@ -63,8 +61,13 @@ def measure(case: str, folder: Path) -> None:
         BEFORE[case](folder)
     started, before = time.perf_counter(), _cpu()
     CASES[case](folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": time.perf_counter() - started, "cpu": _cpu() - before, "peak_mib": peak}))
+    print(json.dumps({"seconds": time.perf_counter() - started, "cpu": _cpu() - before, "peak_mib": _peak_mib()}))
+
+
+def _peak_mib() -> float:
+    """The process's own peak; `ru_maxrss` would start at the parent's."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _cpu() -> float:
@@ -97,7 +100,7 @@ def report(folder: Path, rounds: int, cases: list[str]) -> None:
     found: dict[str, list[dict[str, float]]] = {case: [] for case in cases}
     for number in range(rounds):
         for case in cases:
-            command = [sys.executable, __file__, "--case", case, "--folder", str(folder)]
+            command = [sys.executable, "-m", "bench.lake", "--case", case, "--folder", str(folder)]
             output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             found[case].append(json.loads(output.splitlines()[-1]))
             print(f"round {number + 1} {case}: {found[case][-1]['seconds']:.2f} s", file=sys.stderr, flush=True)
