@@ -36,11 +36,17 @@ class BuildReport:
 
 @dataclass(frozen=True)
 class Bucket:
-    """One task of a gold build: a bucket, the as_ofs that each table needs of it, and whether exposures are stale."""
+    """One task of a gold build.
+
+    as_ofs: those that each table needs of the bucket. exposures: whether that table is stale; rows of its version
+    `kept` whose window ended by the moment `unchanged` are as they would be made again.
+    """
 
     number: int
     as_ofs: dict[str, list[datetime]]
     exposures: bool
+    kept: int | None
+    unchanged: datetime
 
     @property
     def idle(self) -> bool:
@@ -116,10 +122,18 @@ def build_bucket(silver: Silver, bucket: Bucket) -> dict[str, tuple[pl.Schema, l
         if moments:
             frames[customer_features.TABLE] = customer_features.customer_features(history, moments)
         if bucket.exposures:
-            frames[EXPOSURES] = campaign_exposures.campaign_exposures(history)
+            frames[EXPOSURES] = campaign_exposures.campaign_exposures(history, kept=_kept(silver.lake, bucket))
     if moments := bucket.as_ofs.get(interactions.TABLE):
         frames[interactions.TABLE] = interactions.interactions(silver, bucket.number, moments)
     return {table: _stage(silver.lake, table, frame, bucket.number) for table, frame in frames.items()}
+
+
+def _kept(lake: Lake, bucket: Bucket) -> pl.DataFrame | None:
+    if bucket.kept is None:
+        return None
+    mine = pl.col("bucket") == bucket.number
+    closed = pl.max_horizontal("as_of", "window_end") <= bucket.unchanged
+    return lake.scan(EXPOSURES, bucket.kept).filter(mine, closed).drop("bucket").collect()
 
 
 def _stage(lake: Lake, table: str, frame: pl.DataFrame, bucket: int) -> tuple[pl.Schema, list[StagedFile]]:
@@ -181,7 +195,10 @@ class _Gold:
             for table in BY_CUSTOMER:
                 since = self._changes[table].since.get(number, datetime.max)
                 as_ofs[table] = sorted(m for m in wanted[table] if m not in present[table] or m > since)
-            yield Bucket(number, as_ofs, exposed)
+            since = self._changes[EXPOSURES].since.get(number, datetime.max)
+            known = min(since, self._clock(EXPOSURES) or datetime.min)
+            kept = self._base[EXPOSURES] if known > datetime.min else None
+            yield Bucket(number, as_ofs, exposed, kept, known)
 
     def _exposures_stale(self) -> bool:
         """Whether any changed; the clock decides which outcomes are known."""

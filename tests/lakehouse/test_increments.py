@@ -99,7 +99,7 @@ def small_csvs(tmp_path_factory, tiny_csvs):
     order=strategies.lists(strategies.integers(0, 5), min_size=3, max_size=17),
     built=strategies.lists(strategies.booleans(), min_size=3, max_size=3),
 )
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 def test_increments_equal_a_full_build(tmp_path_factory, small_csvs, *, table, parts, order, built):
     """Rows that come in any split and order, built after each file or not, give the tables of one build."""
     folder = tmp_path_factory.mktemp("split")
