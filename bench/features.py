@@ -8,6 +8,7 @@ import polars as pl
 from lakehouse.gold.changes import state
 from lakehouse.gold.customer_features import SPANS, customer_features
 from lakehouse.gold.history import EVENT_COLUMNS, EVENT_TYPES, SOURCES, Silver, data_span, read_history
+from lakehouse.parallel import side_by_side
 from lakehouse.storage import Lake
 
 LINES = (
@@ -29,10 +30,12 @@ def gold(lake: Lake, moments: list[datetime], target: Path) -> None:
     first, clock = data_span(lake)
     versions = {table: lake.version(table) for table in SOURCES}
     silver = Silver(lake, versions, built["buckets"], first, clock)
-    parts = []
-    for bucket in range(silver.buckets):
+
+    def one(bucket: int) -> pl.DataFrame:
         rows = customer_features(read_history(silver, bucket), moments)
-        parts.append(rows if len(moments) == 1 else rows.head(0))
+        return rows if len(moments) == 1 else rows.head(0)
+
+    parts = list(side_by_side(one, range(silver.buckets)))
     if len(moments) == 1:
         pl.concat(parts).write_parquet(target)
 

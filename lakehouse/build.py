@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import polars as pl
 
@@ -12,12 +11,12 @@ from lakehouse.errors import ConcurrentBuildError, ConfigurationError
 from lakehouse.gold import campaign_exposures, customer_features, interactions, product_features
 from lakehouse.gold.changes import changes, state
 from lakehouse.gold.history import SOURCES, Silver, data_span, read_history
+from lakehouse.parallel import Run, side_by_side
 from lakehouse.silver.build import SilverReport, build_silver
 from lakehouse.silver.sidecars import BUCKETS
 from lakehouse.staging import StagedFile, partition_text
 from lakehouse.storage import Lake
 
-Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 RACES = 5
 CLOCK = "clock"
 """Application id under which a gold table's commit records the data's clock, in seconds since 1970."""
@@ -67,7 +66,7 @@ def build(
     lake: Lake,
     *,
     as_of: Sequence[datetime] = (),
-    run: Run = map,
+    run: Run = side_by_side,
     progress: Callable[[str], None] | None = None,
 ) -> BuildReport:
     """Build silver, then gold for its usual as_ofs and the given ones, which later builds keep.
@@ -86,7 +85,7 @@ def build(
     return BuildReport(silver, gold.rows, gold.silver.clock)
 
 
-def label_features(lake: Lake, *, run: Run = map) -> None:
+def label_features(lake: Lake, *, run: Run = side_by_side) -> None:
     """Build the customer features as of the moments that labels need, `customer_features.label_as_ofs`, if they lack.
 
     They follow the data's clock, so that a build need not make them until somebody trains.

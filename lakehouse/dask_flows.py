@@ -12,9 +12,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect_dask.task_runners import DaskTaskRunner
 
-from lakehouse.build import Run
 from lakehouse.engine import packed, work
 from lakehouse.errors import EngineError
+from lakehouse.parallel import Run
 
 CONNECT_SECONDS = 5
 WORKER_SECONDS = 60

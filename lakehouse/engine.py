@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from lakehouse.build import Run
 from lakehouse.errors import ConfigurationError, EngineError, MissingTableError, StorageError
+from lakehouse.parallel import Run, side_by_side
 from lakehouse.settings import Settings
 from lakehouse.storage import Lake
 
@@ -27,7 +27,7 @@ def engine(settings: Settings) -> Iterator[Run]:
         ConfigurationError: ENGINE names a cluster, and the packages for it are not installed.
     """
     if not settings.engine:
-        yield map
+        yield side_by_side
         return
     try:
         from lakehouse.dask_flows import dask_run

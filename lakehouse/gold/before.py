@@ -72,6 +72,8 @@ def before(
 
 def _placed(rows: pl.LazyFrame, keys: Keys) -> pl.LazyFrame:
     """The rows beside the first as_of after them; those after the last one are left out."""
+    if keys.moments is not None and len(keys.moments) == 1:
+        return rows.filter(pl.col("timestamp") < keys.moments[0]).with_columns(as_of=pl.lit(keys.moments).first())
     if keys.moments is not None:
         moments = pl.lit(keys.moments)
         following = moments.search_sorted(pl.col("timestamp"), side="right")

@@ -1,6 +1,6 @@
 """Builds silver from the bronze files that it has not seen yet; one commit per table says that a batch is there."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -11,6 +11,7 @@ import polars as pl
 
 from lakehouse.contracts import FACTS, TABLES, key_of
 from lakehouse.ingest import FILE
+from lakehouse.parallel import Run, side_by_side
 from lakehouse.silver.history import build_history
 from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES, CHECKS, REBUILT, changes, checks, named, settle
 from lakehouse.silver.split import QUARANTINE, Piece, Split, bucket_of, schema, split
@@ -18,10 +19,9 @@ from lakehouse.silver.supersede import Superseded, quarantined, supersede
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
 
-LINES_PER_PIECE = 2_000_000
+LINES_PER_PIECE = 1_000_000
 CROWDED = 4
 """A table is divided anew when its buckets hold this many times the rows that they should."""
-Map = Callable[[Callable[..., Split], Iterable[Piece]], Iterable[Split]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class SilverReport:
     quarantined: dict[str, int] = field(default_factory=dict)
 
 
-def build_silver(lake: Lake, *, run: Map = map, progress: Callable[[str], None] | None = None) -> SilverReport:
+def build_silver(lake: Lake, *, run: Run = side_by_side, progress: Callable[[str], None] | None = None) -> SilverReport:
     """Add the rows of bronze files that silver has not seen; `run` maps the splitting of pieces, like `map`.
 
     Raises:
@@ -75,7 +75,7 @@ class _Batch:
         self.anew = table in FACTS and present is not None and present != buckets
         self.new = files if self.anew else [f for f in files if lake.transaction(self._silver, f"bronze/{f}") is None]
 
-    def build(self, run: Map) -> tuple[int, int]:
+    def build(self, run: Run) -> tuple[int, int]:
         """Split, supersede, stage what stands beside, commit; gives the new good rows and those put in quarantine.
 
         Raises:

@@ -59,9 +59,9 @@ def split(lake: Lake, piece: Piece) -> Split:
     rows = checked(_bronze(lake, piece), piece.table, piece.dialect)
     mended = _repairs(piece.table)
     typed = rows.select(*TABLES[piece.table], *LINEAGE, "rule", **mended).collect(engine="streaming")
-    good = typed.drop(mended).filter(pl.col("rule").is_null()).drop("rule")
-    rejected: list[StagedFile] = []
-    if good.height < typed.height:
+    good, rejected = typed.drop(*mended, "rule"), list[StagedFile]()
+    if typed["rule"].null_count() < typed.height:
+        good = good.filter(typed["rule"].is_null())
         rejected = lake.stage(QUARANTINE).write(rejected_rows(rows, piece.table, piece.batch))
     counts = typed.select(pl.col(mended.keys()).sum()).row(0, named=True) if mended else {}
     if piece.table not in FACTS:
