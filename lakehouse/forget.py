@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 from deltalake import DeltaTable
 
-from lakehouse.build import CLOCK
 from lakehouse.contracts import FACTS, TABLES
 from lakehouse.errors import ShopSphereError
+from lakehouse.gold.build import CLOCK
 from lakehouse.ingest import LINEAGE
 from lakehouse.marks import MINE, Mark, marks
 from lakehouse.naming import NAMING, in_raw

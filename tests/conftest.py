@@ -67,5 +67,6 @@ def tiny_lake(tmp_path_factory: pytest.TempPathFactory, tiny_csvs: Path) -> Lake
     lake = Lake(Settings(var_dir=tmp_path_factory.mktemp("tiny_lake"), lake_root=""))
     ingest(lake, str(tiny_csvs))
     build(lake)
-    label_features(lake)
+    for table in ("gold.customer_features", "gold.product_features", "gold.interactions"):
+        label_features(lake, table)
     return lake

@@ -51,7 +51,7 @@ def promote(
     if progress:
         progress(f"{use_case}: judge version {candidate.version}")
     with engine(settings) as run:
-        label_features(lake, run=run)
+        label_features(lake, found.feature_table, run=run)
     data = data or found.dataset(lake)
     rival = champion or next(info for info in versions.values() if info.kind == "baseline")
     metrics, decision = _judge(

@@ -64,7 +64,7 @@ def train(settings: TrainingSettings, name: str, *, progress: Progress | None = 
     champion = registry.champion(name)
     say(f"{name}: read the training data")
     with engine(settings) as run:
-        label_features(lake, run=run)
+        label_features(lake, use_case.feature_table, run=run)
     data = use_case.dataset(lake)
     baseline = use_case.fit_baseline(data)
     baseline_metrics = use_case.evaluate(baseline, data)

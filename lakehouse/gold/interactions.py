@@ -6,15 +6,9 @@ from datetime import datetime
 import polars as pl
 
 from lakehouse.gold.history import DAY, Silver
-from lakehouse.gold.product_features import SPAN
 
 TABLE = "gold.interactions"
 HALF_LIFE_DAYS = 60.0
-
-
-def as_ofs(clock: datetime) -> list[datetime]:
-    """The data's clock and four weeks before it."""
-    return [clock - SPAN, clock]
 
 
 def interactions(silver: Silver, bucket: int, moments: Sequence[datetime]) -> pl.DataFrame:

@@ -16,11 +16,6 @@ Sales = tuple[pl.DataFrame, pl.DataFrame]
 """What was sold by product and as_of, and by week too; sums of some buckets can be added to those of others."""
 
 
-def as_ofs(clock: datetime) -> list[datetime]:
-    """The data's clock and four weeks before it."""
-    return [clock, clock - SPAN]
-
-
 def product_features(
     silver: Silver,
     moments: Sequence[datetime],

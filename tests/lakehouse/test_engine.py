@@ -79,7 +79,7 @@ def built(lake):
     """Build all that analysts and training need, where the lake's settings say."""
     with engine(lake.settings) as run:
         build(lake, run=run)
-        label_features(lake, run=run)
+        label_features(lake, "gold.customer_features", run=run)
     return lake
 
 
