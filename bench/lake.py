@@ -51,8 +51,9 @@ def main() -> None:
     if arguments.case:
         measure(arguments.case, arguments.folder)
         return
-    prepare(arguments.folder, int(arguments.events * 1e6))
-    report(arguments.folder, arguments.rounds, arguments.only or list(CASES))
+    cases = arguments.only or list(CASES)
+    prepare(arguments.folder, int(arguments.events * 1e6), lakes=not NO_LAKE.issuperset(cases))
+    report(arguments.folder, arguments.rounds, cases)
 
 
 def measure(case: str, folder: Path) -> None:
@@ -75,19 +76,20 @@ def _cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def prepare(folder: Path, events: int) -> None:
-    """The shop in two parts, the newest 1 % of its rows apart, and a lake built from all of it."""
-    done = folder / f"done-{events}"
-    if done.exists():
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    shop.write(folder / "whole", events, max(events // 100, 100))
-    shop.divide(folder / "whole", folder / "old", folder / "new")
-    for name in ("whole", "old"):
-        lake = lake_of(folder / f"lake-{name}")
-        ingest(lake, str(folder / name))
-        build(lake)
-    done.touch()
+def prepare(folder: Path, events: int, *, lakes: bool) -> None:
+    """The shop; also, if cases need them, lakes built from all of it and from all but the newest 1 % of its rows."""
+    written, built = folder / f"written-{events}", folder / f"built-{events}"
+    if not written.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        shop.write(folder / "whole", events, max(events // 100, 100))
+        written.touch()
+    if lakes and not built.exists():
+        shop.divide(folder / "whole", folder / "old", folder / "new")
+        for name in ("whole", "old"):
+            lake = fresh(folder, f"lake-{name}")
+            ingest(lake, str(folder / name))
+            build(lake)
+        built.touch()
 
 
 def lake_of(folder: Path) -> Lake:
@@ -185,6 +187,7 @@ CASES = {
     "increment": increment,
     "rebuild": rebuild,
 }
+NO_LAKE = {"csv_pandas", "csv_bronze", "rebuild"}
 BEFORE = {
     "bronze_silver": _only_bronze,
     "increment": lambda folder: fresh(folder, "scratch-increment", of="lake-old") and None,

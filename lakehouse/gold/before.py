@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import polars as pl
+import polars.selectors as cs
 
 KEY = ["as_of", "customer_id"]
 Parts = Mapping[str, pl.Expr]
+COUNTS = cs.by_dtype(pl.UInt32)
+"""What Polars makes of a sum of booleans."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,15 @@ def before(
 ) -> pl.DataFrame:
     """Sums, firsts and lasts over a customer's rows with `timestamp < as_of`, beside each of `keys` and in their order.
 
-    Each customer's `rows` are in the order of time. Each row is counted at the first as_of after it, and a running
-    total over the customer's as_ofs does the rest.
+    Of booleans the sum is how many are true. Each row is counted at the first as_of after it, and a running total over
+    the customer's as_ofs does the rest.
     """
     first, last = first or {}, last or {}
     parts = {name: part.sum() for name, part in sums.items()}
     parts |= {name: part.min() for name, part in first.items()}
     parts |= {name: part.max() for name, part in last.items()}
-    counted = _placed(rows, keys).group_by(KEY).agg(**parts)
+    counted = _placed(rows, keys).group_by(KEY).agg(**parts).with_columns(COUNTS.cast(pl.Int64))
+    counted = counted.collect(engine="streaming").lazy()
     found = keys.frame.lazy().join(counted, on=KEY, how="left", maintain_order="left")
     found = found.with_columns(pl.col(name).fill_null(0) for name in sums)
     if keys.moments is not None:
@@ -78,15 +82,20 @@ def _placed(rows: pl.LazyFrame, keys: Keys) -> pl.LazyFrame:
         moments = pl.lit(keys.moments)
         following = moments.search_sorted(pl.col("timestamp"), side="right")
         return rows.filter(pl.col("timestamp") < keys.moments.max()).with_columns(as_of=moments.gather(following))
-    return rows.join_asof(
-        keys.frame.lazy(),
-        left_on="timestamp",
-        right_on="as_of",
-        by="customer_id",
-        strategy="forward",
-        allow_exact_matches=False,
-        check_sortedness=False,
-    ).filter(pl.col("as_of").is_not_null())
+    return (
+        rows.join(keys.frame.lazy().select("customer_id").unique(), on="customer_id", how="semi")
+        .sort("timestamp")
+        .join_asof(
+            keys.frame.lazy(),
+            left_on="timestamp",
+            right_on="as_of",
+            by="customer_id",
+            strategy="forward",
+            allow_exact_matches=False,
+            check_sortedness=False,
+        )
+        .filter(pl.col("as_of").is_not_null())
+    )
 
 
 def _running(found: pl.DataFrame, steps: int, *, sums: list[str], first: list[str], last: list[str]) -> pl.DataFrame:

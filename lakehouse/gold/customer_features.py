@@ -55,10 +55,10 @@ def _orders(history: History, keys: Keys) -> pl.DataFrame:
     sold, ordered = pl.col("sale"), pl.col("timestamp").filter("new_order")
     of_sales = {"quantity": pl.col("quantity"), "discount": pl.col("discount_applied"), "premium": pl.col("is_premium")}
     sums: dict[str, pl.Expr] = {name: pl.when(sold).then(value) for name, value in of_sales.items()}
-    sums |= {f"{name}_lines": (sold & of_sales[name].is_not_null()).cast(pl.Int64) for name in ("discount", "premium")}
+    sums |= {f"{name}_lines": sold & of_sales[name].is_not_null() for name in ("discount", "premium")}
     flags = {"orders": "new_order", "categories": "new_category", "products": "new_product", "lines": "sale"}
-    sums |= {name: pl.col(flag).cast(pl.Int64) for name, flag in flags.items()}
-    sums |= {"refunds": sold.not_().cast(pl.Int64), "revenue": pl.col("gross_revenue")}
+    sums |= {name: pl.col(flag) for name, flag in flags.items()}
+    sums |= {"refunds": sold.not_(), "revenue": pl.col("gross_revenue")}
     return before(
         keys,
         history.lines.lazy(),
@@ -70,7 +70,7 @@ def _orders(history: History, keys: Keys) -> pl.DataFrame:
 
 def _windows(history: History, keys: Keys) -> pl.DataFrame:
     """Spend and orders of the last days: what there was by then, less what there was at the window's start."""
-    sums = {"spend": pl.col("gross_revenue"), "tx_count": pl.col("new_order").cast(pl.Int64)}
+    sums = {"spend": pl.col("gross_revenue"), "tx_count": pl.col("new_order")}
     spans = [timedelta(days=days) for days in (0, *SPANS)]
     totals = before(keys.with_earlier(spans), history.lines.lazy(), sums=sums)
     now, *then = (keys.look_up(totals, span) for span in spans)
@@ -82,25 +82,21 @@ def _windows(history: History, keys: Keys) -> pl.DataFrame:
 
 def _events(history: History, keys: Keys) -> pl.DataFrame:
     duration = pl.col("session_duration_sec")
-    sums = {f"{name}_events": (pl.col("event_type") == name).cast(pl.Int64) for name in EVENT_TYPES}
-    sums |= {"duration": duration, "durations": duration.is_not_null().cast(pl.Int64)}
-    events = history.events.lazy()
-    if keys.moments is None:
-        mine = keys.frame.lazy().select("customer_id").unique()
-        events = events.join(mine, on="customer_id", how="semi").sort("timestamp")
-    return before(keys, events, sums=sums, last={"last_event": pl.col("timestamp")})
+    sums = {f"{name}_events": pl.col("event_type") == name for name in EVENT_TYPES}
+    sums |= {"duration": duration, "durations": duration.is_not_null()}
+    return before(keys, history.events.lazy(), sums=sums, last={"last_event": pl.col("timestamp")})
 
 
 def _responses(history: History, keys: Keys) -> pl.DataFrame:
     """Exposures whose outcome was known by then, their responses, and the last exposure of all."""
     known_at = pl.max_horizontal(pl.col("window_end") - timedelta(microseconds=1), "as_of")
-    known = history.exposures.select("customer_id", "responded", timestamp=known_at).sort("timestamp")
-    reached = history.exposures.select("customer_id", timestamp="as_of").sort("timestamp")
+    known = history.exposures.select("customer_id", "responded", timestamp=known_at)
+    reached = history.exposures.select("customer_id", timestamp="as_of")
     counts = before(
         keys,
         known.lazy(),
         sums={
-            "exposure_count": pl.col("timestamp").is_not_null().cast(pl.Int64),
+            "exposure_count": pl.col("timestamp").is_not_null(),
             "response_count": pl.col("responded"),
         },
     )

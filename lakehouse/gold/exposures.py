@@ -36,7 +36,7 @@ def exposures(events: pl.DataFrame, lines: pl.DataFrame, campaigns: pl.DataFrame
         campaign_channel="channel",
         campaign_objective="objective",
     )
-    return found.sort("as_of", "campaign_id", "customer_id").collect()
+    return found.collect()
 
 
 def _window_end() -> pl.Expr:

@@ -4,8 +4,9 @@ Every feature as of a moment is a sum, a first or a last over rows before it, se
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -32,10 +33,17 @@ class Silver:
     buckets: int
     first: datetime
     clock: datetime
+    _scans: dict[str, pl.LazyFrame] = field(default_factory=dict, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the scans, which each process makes for itself."""
+        return self.__dict__ | {"_scans": {}}
 
     def scan(self, table: str) -> pl.LazyFrame:
         """A table's rows at the fixed version."""
-        return self.lake.scan(table, self.versions[table])
+        if table not in self._scans:
+            self._scans[table] = self.lake.scan(table, self.versions[table])
+        return self._scans[table]
 
 
 @dataclass(frozen=True)
