@@ -92,7 +92,8 @@ class UseCase:
     options: request fields that are no features, for example "k".
     outputs: the columns of `Model.predict` that are answered and logged; the first is the main one.
     primary_metric: the holdout metric that the gate compares, and `higher_is_better` its direction.
-    dataset: reads the lake as it is now; with `refit=True` trains on all elapsed labels and leaves `test` empty.
+    dataset: reads the lake, see `DatasetReader`; with `refit=True` trains on all elapsed labels, `test` is empty.
+    shuffled: the same dataset with nothing to learn in `train`: labels (or what stands for them) permuted.
     fit / fit_baseline: train the candidate and the simple baseline.
     evaluate: metrics of a model on the dataset's test rows.
     references: metrics of stronger named baselines, by name, for comparison only.
@@ -126,11 +127,20 @@ class UseCase:
     explain: Callable[[Model, Columns, Columns], dict[str, Any]]
     example: Callable[[Dataset], tuple[Columns, Columns]]
     gains: Callable[[Model, Model, Dataset], np.ndarray[Any, Any]] | None = None
+    shuffled: Callable[[Dataset], Dataset] | None = None
 
 
 class DatasetReader(Protocol):
     """The signature of `UseCase.dataset`."""
 
-    def __call__(self, lake: Lake, *, refit: bool = False) -> Dataset:
-        """Read the training data from the lake."""
+    def __call__(
+        self, lake: Lake, *, refit: bool = False, window: int = 0, versions: Mapping[str, int] | None = None
+    ) -> Dataset:
+        """Read the training data from the lake, as it is now or at the given `versions` of the tables.
+
+        `window` counts test windows back from the newest; nothing after the window's end is read.
+
+        Raises:
+            ShopSphereError: there is not enough history.
+        """
         ...

@@ -60,10 +60,17 @@ class History:
     attributes: pl.DataFrame
 
 
-def data_span(lake: Lake) -> tuple[datetime, datetime]:
-    """The first transaction's moment and the data's clock: the midnight after the newest transaction."""
+def data_span(lake: Lake, version: int | None = None) -> tuple[datetime, datetime]:
+    """The first transaction's moment and the data's clock: the midnight after the newest transaction.
+
+    `version` is that of `silver.transactions`, the newest where none is given.
+    """
     stamp = pl.col("timestamp")
-    span = lake.scan("silver.transactions").select(first=stamp.min(), last=stamp.max()).collect(engine="streaming")
+    span = (
+        lake.scan("silver.transactions", version)
+        .select(first=stamp.min(), last=stamp.max())
+        .collect(engine="streaming")
+    )
     first, last = span.item(0, "first"), span.item(0, "last")
     if first is None:
         first = last = datetime(1970, 1, 1)

@@ -8,7 +8,7 @@ bought as (
     select customer_id, list(distinct product_id order by product_id) as bought
     from silver.transactions
     where timestamp >= $cutoff and timestamp < $cutoff::timestamp + to_days($days::int)
-        and refund_flag = 0
+        and coalesce(refund_flag, 0) = 0
         and product_id in (select product_id from known)
     group by customer_id
 ),

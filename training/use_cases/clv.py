@@ -1,5 +1,6 @@
 """Customer lifetime value: what a customer will spend in the 180 days after as_of, net of refunds."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -30,23 +31,25 @@ class NotEnoughHistoryError(ShopSphereError):
     """The lake's history is too short to train and test on separate times."""
 
 
-def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
+def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mapping[str, int] | None = None) -> Dataset:
     """Buyers at cutoffs 30 days apart; `label` is the net spend per 180 days that followed.
 
-    The test cutoff is the newest one whose 180 days have elapsed; training labels end before it (with `refit`, before
-    the data's clock), and are of the longest length for which a cutoff has enough history.
+    The test cutoff is the newest one whose 180 days have elapsed, 30 days earlier for each `window`. Training labels
+    end before it (with `refit`, before the data's clock), and are of the longest length for which a cutoff has enough
+    history.
 
     Raises:
         NotEnoughHistoryError: there is no such cutoff.
     """
-    versions = {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
-    first, clock = data_span(lake)
+    versions = versions or {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
+    first, clock = data_span(lake, versions[TRANSACTIONS])
     present = lake.scan(FEATURES, versions[FEATURES]).select(pl.col("as_of").unique()).collect()["as_of"]
     cutoffs = [moment for moment in label_as_ofs(first, clock) if moment in set(present)]
     elapsed = [cutoff for cutoff in cutoffs if cutoff + timedelta(days=HORIZON_DAYS) <= clock]
+    elapsed = elapsed[: max(len(elapsed) - window, 0)]
     if not elapsed:
         raise NotEnoughHistoryError(
-            f"clv needs features from {HORIZON_DAYS} days before the data's clock ({clock}), "
+            f"clv needs features from {HORIZON_DAYS + 30 * window} days before the data's clock ({clock}), "
             f"the lake has none: ingest a longer history, then run `shopsphere build`"
         )
     end = clock if refit else elapsed[-1]

@@ -1,5 +1,6 @@
 """Price suggestions: elasticities from weekly prices and units, and a move only where revenue surely gains."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,21 +28,25 @@ class PricingDataError(ShopSphereError):
     """There are too few weeks of sales."""
 
 
-def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
+def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mapping[str, int] | None = None) -> Dataset:
     """The product x week panel of the products that sell most: log of units and of the price paid per unit.
 
-    Only priced sales count, refunds do not. The last quarter of the history, at most 13 weeks, is tested on.
+    Only priced sales count, refunds do not. The last quarter of the history, at most 13 weeks, is tested on; as many
+    weeks earlier for each `window`.
 
     Raises:
         PricingDataError: fewer than 12 weeks of sales.
     """
-    versions = {table: lake.version(table) for table in (TRANSACTIONS, PRODUCTS, FEATURES)}
+    versions = versions or {table: lake.version(table) for table in (TRANSACTIONS, PRODUCTS, FEATURES)}
     weeks = run_example(lake, "training_pricing", versions=versions)
     if weeks.is_empty() or weeks["week"].n_unique() < 12:
         raise PricingDataError("pricing needs at least 12 weeks of sales: ingest a longer history")
     first: Any = weeks["week"].min()
     last: Any = weeks["week"].max() + timedelta(days=7)  # type: ignore[operator]
-    start = last - min(timedelta(days=TEST_DAYS), (last - first) / 4)
+    span = min(timedelta(days=TEST_DAYS), (last - first) / 4)
+    last -= window * span
+    weeks = weeks.filter(pl.col("week") + timedelta(days=7) <= last)
+    start = last - span
     earlier = weeks.filter(pl.col("week") + timedelta(days=7) <= start)
     chosen = weeks if refit else earlier
     best = chosen.group_by("product_id").agg(pl.col("revenue").sum(), weeks=pl.len())

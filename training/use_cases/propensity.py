@@ -1,5 +1,7 @@
 """Campaign propensity: the chance that a customer whom a campaign reaches responds within its window."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +29,24 @@ class PropensityDataError(ShopSphereError):
     """There are too few exposures with a known outcome."""
 
 
-def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
+def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mapping[str, int] | None = None) -> Dataset:
     """Exposures with elapsed windows; `label` is whether the customer responded.
 
-    The newest 30 % are tested on; trained on are those whose window had ended before the first of them.
+    The newest 30 % are tested on; trained on are those whose window had ended before the first of them. Each
+    `window` looks at those alone that the next newer one trains on.
 
     Raises:
         PropensityDataError: too few exposures, or all with the same outcome.
     """
-    versions = {EXPOSURES: lake.version(EXPOSURES), FEATURES: lake.version(FEATURES)}
+    versions = versions or {EXPOSURES: lake.version(EXPOSURES), FEATURES: lake.version(FEATURES)}
     known = run_example(lake, "training_propensity", versions=versions)
     if known.is_empty():
         raise PropensityDataError("propensity needs campaign exposures whose windows have ended: the lake has none")
-    start = known["as_of"][int(known.height * (1 - TEST_SHARE))]
+    for _ in range(window):
+        known = known.filter(pl.col("window_end") <= _start(known))
+        if known.is_empty():
+            raise PropensityDataError(f"propensity has no exposures {window} test windows back")
+    start = _start(known)
     earlier = known.filter(pl.col("window_end") <= start)
     test = known.filter(pl.col("as_of") >= start)
     train = known if refit else earlier
@@ -55,6 +62,12 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
         as_of=start,
         data_versions=versions,
     )
+
+
+def _start(known: pl.DataFrame) -> datetime:
+    """Where the newest 30 % of the exposures begin."""
+    moment: datetime = known["as_of"][int(known.height * (1 - TEST_SHARE))]
+    return moment
 
 
 def fit(data: Dataset) -> Model:

@@ -1,5 +1,6 @@
 """The next products of a customer: a function from purchase history to a ranked list, tested on the next 28 days."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,20 +27,26 @@ class InteractionsError(ShopSphereError):
     """The lake's interactions do not reach back to the cutoff that training needs."""
 
 
-def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
+def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mapping[str, int] | None = None) -> Dataset:
     """Interactions 28 days before the data's clock to train on, the purchases since then to test on.
+
+    Both are 28 days earlier for each `window`, and then without what was only viewed.
 
     Raises:
         InteractionsError: gold has no interactions at that cutoff.
     """
-    versions = {table: lake.version(table) for table in (TABLE, SALES)}
+    versions = versions or {table: lake.version(table) for table in (TABLE, SALES)}
     interactions = lake.scan(TABLE, versions[TABLE])
     clock = interactions.select(pl.col("as_of").max()).collect().item()
-    cutoff = clock if refit or clock is None else clock - HORIZON
+    if clock is None:
+        raise InteractionsError(f"{TABLE} has no rows: load more history and run `shopsphere build`")
+    cutoff = clock if refit else clock - HORIZON * (1 + window)
+    sales = _sales(lake, versions[SALES])
     train = interactions.filter(pl.col("as_of") == cutoff).collect()
+    if window:
+        train = _history(sales, cutoff)
     if not train.height:
         raise InteractionsError(f"{TABLE} has no rows as of {cutoff}: load more history and run `shopsphere build`")
-    sales = _sales(lake, versions[SALES])
     sold = train["product_id"].unique()
     tuning = _history(sales, cutoff - HORIZON)
     return Dataset(
@@ -147,7 +154,7 @@ def load(folder: Path) -> Model:
 
 
 def _sales(lake: Lake, version: int) -> pl.DataFrame:
-    rows = lake.scan(SALES, version).filter(pl.col("product_id").is_not_null(), pl.col("refund_flag") == 0)
+    rows = lake.scan(SALES, version).filter(pl.col("product_id").is_not_null(), pl.col("refund_flag").fill_null(0) == 0)
     return rows.select("customer_id", "product_id", "timestamp").unique().collect()
 
 

@@ -1,5 +1,6 @@
 """Customer segments by recency, orders and spend: stable groups with names, compared with a plain rule."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ class SegmentationDataError(ShopSphereError):
     """There are no two moments to fit and to test segments at."""
 
 
-def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
-    """Buyers as of one moment to fit on, buyers 30 days later to test on; `label` is what those spent next.
+def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mapping[str, int] | None = None) -> Dataset:
+    """Buyers as of one moment to fit on, buyers 30 days later to test on `label` is what those spent
+    next. Both moments are 30 days earlier for each `window`.
 
     With `refit` the newest buyers are fitted on and none tested. Segments have no label: `labels_end` is the moment
     that was fitted on.
@@ -36,12 +38,12 @@ def dataset(lake: Lake, *, refit: bool = False) -> Dataset:
     Raises:
         SegmentationDataError: the lake has features of one moment only, or nobody bought.
     """
-    versions = {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
+    versions = versions or {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
     features = lake.scan(FEATURES, versions[FEATURES]).filter(pl.col("tx_count") > 0)
-    first, clock = data_span(lake)
+    first, clock = data_span(lake, versions[TRANSACTIONS])
     present = set(features.select(pl.col("as_of").unique()).collect()["as_of"])
     moments = [moment for moment in label_as_ofs(first, clock) if moment in present]
-    days, fitted, tested = _moments(moments, clock)
+    days, fitted, tested = _moments(moments[: max(len(moments) - window, 0)], clock)
     chosen = moments[-1] if refit else fitted
     rows = run_example(lake, "training_segmentation", versions=versions, moments=[chosen, tested], days=days)
     test = rows.filter(pl.col("as_of") == tested)
