@@ -18,5 +18,6 @@ def paired_gains(gain: Callable[[Array], float], count: int, *, draws: int = 200
 
 
 def summary(gains: Array) -> dict[str, float]:
-    """`gain`, the mean, and `gain_low`, its one-sided 95 % lower bound: above 0 is more than noise."""
-    return {"gain": float(np.mean(gains)), "gain_low": float(np.quantile(gains, 0.05))}
+    """`gain`, the mean, and its 90 % interval: `gain_low`, above which is more than noise, to `gain_high`."""
+    low, high = np.quantile(gains, (0.05, 0.95))
+    return {"gain": float(np.mean(gains)), "gain_low": float(low), "gain_high": float(high)}

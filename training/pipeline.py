@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lakehouse.errors import ShopSphereError
+from training.backtest import WINDOWS
 from training.promote import promote as promote_version
 from training.promotions import PromotionReport
 from training.settings import TrainingSettings
@@ -38,9 +39,12 @@ def train_use_cases(
     names: Sequence[str] = (),
     *,
     promote: bool = False,
+    windows: int = WINDOWS,
     progress: Progress | None = None,
 ) -> TrainAllReport:
     """Train the named use cases, all where none is named, and with `promote` put each before its gate.
+
+    `windows` is how far back each backtest goes, see `training.train`.
 
     Raises:
         UnknownUseCaseError: before anything is trained.
@@ -51,7 +55,7 @@ def train_use_cases(
     failures: dict[str, str] = {}
     for name in chosen:
         try:
-            report = trained[name] = train(settings, name, progress=progress)
+            report = trained[name] = train(settings, name, windows=windows, progress=progress)
             if promote:
                 promotions[name] = promote_version(
                     name, report.version, settings=settings, data=report.data, progress=progress

@@ -1,13 +1,16 @@
 """Promotion: the gate between a trained candidate and the alias that answers, and the way back."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from lakehouse.build import label_features
 from lakehouse.engine import engine
 from lakehouse.errors import ShopSphereError
 from lakehouse.storage import Lake
-from training import bootstrap, promotions, use_cases
+from training import examine, gate, promotions, use_cases
+from training.evidence import Evidence
 from training.promotions import PromotionReport
 from training.registry import Registry, VersionInfo
 from training.settings import TrainingSettings
@@ -54,14 +57,15 @@ def promote(
         label_features(lake, found.feature_table, run=run)
     data = data or found.dataset(lake)
     rival = champion or next(info for info in versions.values() if info.kind == "baseline")
-    metrics, decision = _judge(
-        found, registry, data, candidate=_unseen(candidate, versions, data), champion=_unseen(rival, versions, data)
-    )
+    judged = _Judged(found, registry, data, candidate=_unseen(candidate, versions, data))
+    decision = judged.decide(_unseen(rival, versions, data))
     final = None
     if decision.promote:
-        final = candidate if _refit_of(candidate) else _refit(found, registry, lake, candidate)
+        final = candidate if _refit_of(candidate) else _refit(found, registry, lake, candidate, judged.evidence)
         registry.set_champion(use_case, final.version)
-    verdict = _verdict(candidate, champion, decision, metrics, final=final)
+    verdict = _verdict(candidate, champion, decision, judged.metrics, final=final)
+    windows = judged.evidence.windows if judged.evidence else ()
+    verdict = replace(verdict, as_of=data.as_of, windows=windows)
     return promotions.record(lake, verdict, decided_by=decided_by)
 
 
@@ -102,7 +106,11 @@ def _candidate(use_case: str, versions: dict[int, VersionInfo], version: int | N
         if version not in versions:
             raise PromotionError(f"{use_case!r} has no version {version!r}: `shopsphere models` lists them")
         return versions[version]
-    trained = [info for info in versions.values() if info.kind != "baseline" and not _refit_of(info)]
+    trained = [
+        info
+        for info in versions.values()
+        if info.kind != "baseline" and not _refit_of(info) and "like" not in info.tags
+    ]
     if not trained:
         raise PromotionError(f"{use_case!r} has no trained candidate: run `shopsphere train {use_case}` first")
     return max(trained, key=lambda info: info.version)
@@ -120,20 +128,49 @@ def _unseen(info: VersionInfo, versions: dict[int, VersionInfo], data: Dataset) 
     return info
 
 
-def _judge(
-    use_case: UseCase, registry: Registry, data: Dataset, *, candidate: VersionInfo, champion: VersionInfo
-) -> tuple[dict[str, Metrics], Decision]:
-    """The gate's verdict, and the metrics of both on the same test rows."""
-    models = {"candidate": registry.load(candidate), "champion": registry.load(champion)}
-    metrics = {role: use_case.evaluate(model, data) for role, model in models.items()}
-    if use_case.gains:
-        gains = use_case.gains(models["candidate"], models["champion"], data)
-        if gains is not None:
-            metrics["candidate"] |= bootstrap.summary(gains)
-    return metrics, use_case.gate(metrics["candidate"], metrics["champion"])
+class _Judged:
+    """A candidate before the gate: its metrics on the test rows beside the others', and what training found."""
+
+    def __init__(self, use_case: UseCase, registry: Registry, data: Dataset, *, candidate: VersionInfo) -> None:
+        self._use_case, self._registry, self._data, self._info = use_case, registry, data, candidate
+        self._model = registry.load(candidate)
+        told = registry.evidence(candidate)
+        self.evidence = self._renewed(Evidence.from_json(told)) if told else None
+        self.metrics: dict[str, Metrics] = {"candidate": use_case.evaluate(self._model, data)}
+        if self.evidence:
+            self.metrics |= {"simple_baseline": self.evidence.baseline, **self.evidence.references}
+
+    def decide(self, champion: VersionInfo) -> Decision:
+        """The verdict of the use case's gate against the champion, and of what every candidate must show."""
+        rival = self._registry.load(champion)
+        self.metrics["champion"] = self._use_case.evaluate(rival, self._data)
+        self.metrics["candidate"] |= examine.gain(self._use_case, self._model, rival, self._data)
+        decision = self._use_case.gate(self.metrics["candidate"], self.metrics["champion"])
+        against = [] if decision.promote else list(decision.reasons)
+        if self.evidence:
+            against += gate.refusals(self._use_case, self.evidence, champion=champion.kind)
+        elif self._info.kind != "baseline":
+            against.append("nothing is known of its training: train it again")
+        return Decision(promote=False, reasons=against) if against else decision
+
+    def _renewed(self, evidence: Evidence) -> Evidence:
+        """The evidence, measured again on the test rows where those are not the ones of its training."""
+        same = {"as_of": self._data.as_of.isoformat(), "data_versions": json.dumps(dict(self._data.data_versions))}
+        if same.items() <= self._info.tags.items():
+            return evidence
+        baseline = self._use_case.fit_baseline(self._data)
+        return replace(
+            evidence,
+            metrics=self._use_case.evaluate(self._model, self._data),
+            baseline=self._use_case.evaluate(baseline, self._data),
+            references=self._use_case.references(self._data),
+            gain=examine.gain(self._use_case, self._model, baseline, self._data),
+        )
 
 
-def _refit(use_case: UseCase, registry: Registry, lake: Lake, candidate: VersionInfo) -> VersionInfo:
+def _refit(
+    use_case: UseCase, registry: Registry, lake: Lake, candidate: VersionInfo, evidence: Evidence | None
+) -> VersionInfo:
     """The candidate's recipe on all elapsed labels, with the metrics that the candidate had on the holdout."""
     data = use_case.dataset(lake, refit=True)
     model = use_case.fit_baseline(data) if candidate.kind == "baseline" else use_case.fit(data)
@@ -144,7 +181,7 @@ def _refit(use_case: UseCase, registry: Registry, lake: Lake, candidate: Version
         data=data,
         metrics={f"holdout_{name}": value for name, value in candidate.metrics.items()},
         tags={"fit": "refit", "refit_of": str(candidate.version)},
-        figures=False,
+        evidence=evidence,
     )
 
 

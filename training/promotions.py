@@ -3,13 +3,14 @@
 import getpass
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
 from lakehouse.storage import Lake
+from training.evidence import Window
 from training.use_case import Metrics
 
 TABLE = "promotions"
@@ -21,7 +22,8 @@ class PromotionReport:
     """A verdict on `candidate`: refused, `from_version` still answers, otherwise `version` does from now on.
 
     `version` differs from `candidate` where the candidate was fitted again on all labels.
-    `metrics` holds those of the judged candidate and champion, on the same test rows.
+    `metrics` holds those of the judged candidate, the champion, and the simple and named baselines, on the same test
+    rows, which are of `as_of`; `windows` the primary metric in each window of the backtest, newest first.
     """
 
     use_case: str
@@ -31,6 +33,8 @@ class PromotionReport:
     from_version: int | None
     reasons: Sequence[str]
     metrics: Mapping[str, Metrics]
+    as_of: datetime | None = None
+    windows: Sequence[Window] = ()
 
     def line(self) -> str:
         """The verdict in one line, for people."""
@@ -49,6 +53,8 @@ def record(lake: Lake, report: PromotionReport, *, decided_by: str | None = None
         "decision": report.decision,
         "reasons": list(report.reasons),
         "metrics": json.dumps(report.metrics),
+        "as_of": report.as_of,
+        "windows": json.dumps([asdict(entry) for entry in report.windows]),
         "decided_by": decided_by or _user(),
         "decided_at": datetime.now(UTC).replace(tzinfo=None),
     }
@@ -67,6 +73,15 @@ def predecessor(lake: Lake, use_case: str, version: int) -> int | None:
     return None if rows.is_empty() else rows.item(-1, 0)
 
 
+def decisions(lake: Lake, use_case: str) -> list[dict[str, Any]]:
+    """The rows about a use case, oldest first; none where the table does not exist yet."""
+    if not lake.exists(TABLE):
+        return []
+    rows = lake.scan(TABLE).filter(pl.col("use_case") == use_case).sort("decided_at").collect()
+    missing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in SCHEMA.items() if name not in rows.columns]
+    return rows.with_columns(missing).to_dicts()
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -83,6 +98,8 @@ SCHEMA = pl.Schema(
         "decision": pl.String(),
         "reasons": pl.List(pl.String()),
         "metrics": pl.String(),
+        "as_of": pl.Datetime("us"),
+        "windows": pl.String(),
         "decided_by": pl.String(),
         "decided_at": pl.Datetime("us"),
     }

@@ -1,5 +1,6 @@
 """The one door to MLflow: registers models with what they were trained on, and finds them again by version or alias."""
 
+import json
 import logging
 import tempfile
 import warnings
@@ -12,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse.errors import ShopSphereError
-from training import artifact
+from training import artifact, code_version
 from training.registry_address import RegistryError, check_reachable, set_environment, shown
 from training.settings import TrainingSettings
 from training.use_case import Columns, Metrics, Model
 
 CHAMPION = "champion"
+CARD, EVIDENCE = "card.md", "evidence.json"
+DESCRIPTION_CHARACTERS = 5_000
+"""What MLflow's SQL store has room for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +56,17 @@ class Registry:
         tags: Mapping[str, str],
         params: Mapping[str, Any] | None = None,
         figures: Mapping[str, Any] | None = None,
+        card: str = "",
+        evidence: Mapping[str, Any] | None = None,
     ) -> VersionInfo:
         """Register a model as the next version of `name`; `example` (inputs, options) gives the golden rows too.
+
+        The `card` is kept as card.md and as the version's description, `evidence` as evidence.json.
 
         Raises:
             RegistryError: the registry or its artifact store cannot be reached.
         """
-        tags = {**tags, "kind": model.kind, "shopsphere": package_version("shopsphere")}
+        tags = {**tags, "kind": model.kind, **code_version.tags()}
         with self._guard(f"register {name!r}") as mlflow, tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
             model.save(folder)
@@ -70,10 +78,16 @@ class Registry:
                 mlflow.log_metrics(dict(metrics))
                 for file_name, figure in (figures or {}).items():
                     mlflow.log_figure(figure, f"figures/{file_name}")
+                if card:
+                    mlflow.log_text(card, CARD)
+                if evidence:
+                    mlflow.log_dict(dict(evidence), EVIDENCE)
                 source = _log_pyfunc(mlflow, name, folder, example=example, model=model)
             if not self._client.search_registered_models(f"name = '{name}'"):
                 self._client.create_registered_model(name)
-            created = self._client.create_model_version(name, source, run.info.run_id, tags=tags)
+            created = self._client.create_model_version(
+                name, source, run.info.run_id, tags=tags, description=_shortened(card)
+            )
             return self._info(created)
 
     def names(self) -> list[str]:
@@ -137,6 +151,21 @@ class Registry:
             )
         return path
 
+    def card(self, info: VersionInfo) -> str | None:
+        """The model card of a version; None where it has none."""
+        return self._text(info, CARD)
+
+    def evidence(self, info: VersionInfo) -> dict[str, Any] | None:
+        """What training found out about a version, as it was logged; None where nothing was."""
+        text = self._text(info, EVIDENCE)
+        return None if text is None else dict(json.loads(text))
+
+    def _text(self, info: VersionInfo, file: str) -> str | None:
+        with self._guard(f"read {file} of version {info.version} of {info.name!r}") as mlflow:
+            if file not in {entry.path for entry in self._client.list_artifacts(info.run_id)}:
+                return None
+            return str(mlflow.artifacts.load_text(f"runs:/{info.run_id}/{file}"))
+
     def load(self, info: VersionInfo) -> Model:
         """The model of a version, ready to predict."""
         with tempfile.TemporaryDirectory() as scratch:
@@ -195,6 +224,15 @@ class Registry:
         except Exception as error:  # boto3, requests, SQLAlchemy and MLflow each have a family of their own
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
             raise RegistryError(f"cannot {doing} in the model registry at {shown(self._uri)}: {reason}") from error
+
+
+def _shortened(card: str) -> str | None:
+    """The card without the sections that a description has no room for."""
+    told, more = card, f"\nMore in {CARD} of the run.\n"
+    while len(told) > DESCRIPTION_CHARACTERS:
+        told = told.removesuffix(more)
+        told = told[: max(told.rfind("\n## "), 0)] + more
+    return told or None
 
 
 def _log_pyfunc(mlflow: Any, name: str, folder: Path, *, example: tuple[Columns, Columns], model: Model) -> str:

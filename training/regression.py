@@ -23,7 +23,7 @@ def metrics(actual: Array, predicted: Array) -> Metrics:
         "rmse": float(np.sqrt(np.square(error).mean())),
         "r2": 1 - float(np.square(error).mean()) / variance if variance > 0 else 0.0,
         "gini": normalised_gini(actual, predicted),
-        "spearman": _correlation(_ranks(actual), _ranks(predicted)),
+        "spearman": rank_correlation(actual, predicted),
         "calibration": float(predicted.sum()) / total if total > 0 else 0.0,
     }
 
@@ -32,6 +32,11 @@ def normalised_gini(actual: Array, predicted: Array) -> float:
     """The Gini index of the actual amounts in the order of the predictions, over that in their own order."""
     best = _gini(actual, actual)
     return _gini(actual, predicted) / best if best > 0 else 0.0
+
+
+def rank_correlation(left: Array, right: Array) -> float:
+    """Spearman's rho, ties sharing their rank; 0 where one of them never varies."""
+    return _correlation(_ranks(left), _ranks(right))
 
 
 def decile_figure(actual: Array, predicted: Array, *, title: str) -> Any:

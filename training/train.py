@@ -1,14 +1,20 @@
-"""Training one use case: dataset, simple baseline, candidate, holdout metrics, both registered with what they read."""
+"""Training one use case: dataset, simple baseline, candidate and evidence, registered with what they were made from."""
 
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lakehouse.build import label_features
 from lakehouse.engine import engine
 from lakehouse.storage import Lake
-from training import promotions, use_cases
+from training import code_version, labelled, promotions, use_cases
+from training.backtest import WINDOWS
+from training.evidence import Evidence
+from training.examine import examine
+from training.gain_curve import gain_figure
+from training.model_card import model_card
 from training.promotions import PromotionReport
 from training.registry import Registry, VersionInfo
 from training.settings import TrainingSettings
@@ -21,37 +27,46 @@ Progress = Callable[[str], None]
 class TrainReport:
     """What a training run registered and how it did on the holdout.
 
-    `metrics` are the candidate's, `baseline_metrics` the simple baseline's, `references` those of stronger named
-    baselines, all on the same test rows. `first` says that the baseline became the use case's first champion.
-    `data` is what was read, for a promotion right after.
+    `first` says that the baseline became the use case's first champion. `data` is what was read, for a promotion right
+    after.
     """
 
     use_case: str
     version: int
     baseline_version: int
     primary_metric: str
-    metrics: Metrics
-    baseline_metrics: Metrics
-    references: Mapping[str, Metrics]
+    evidence: Evidence
     first: bool
     seconds: float
     data: Dataset = field(repr=False)
 
+    @property
+    def metrics(self) -> Metrics:
+        """The candidate's, on the holdout."""
+        return self.evidence.metrics
+
     def lines(self) -> list[str]:
-        """The primary metric of candidate, baseline and references, one line each, for people."""
+        """The primary metric of candidate, baselines and backtest, one line each, for people."""
         rows = {
-            f"{self.use_case} version {self.version}": self.metrics,
-            "simple baseline": self.baseline_metrics,
-            **self.references,
+            f"{self.use_case} version {self.version}": self.evidence.metrics,
+            "simple baseline": self.evidence.baseline,
+            **self.evidence.references,
         }
         metric = self.primary_metric
-        return [f"{name}: {metric} {row[metric]:.4g}" for name, row in rows.items() if metric in row]
+        told = [f"{name}: {metric} {row[metric]:.4g}" for name, row in rows.items() if metric in row]
+        return told + [
+            f"test window of {entry.as_of[:10]}: {metric} {entry.model:.4g}, simple baseline {entry.baseline:.4g}"
+            for entry in self.evidence.windows[1:]
+        ]
 
 
-def train(settings: TrainingSettings, name: str, *, progress: Progress | None = None) -> TrainReport:
-    """Fit and register a use case's candidate, and its simple baseline where the data has none registered yet.
+def train(
+    settings: TrainingSettings, name: str, *, windows: int = WINDOWS, progress: Progress | None = None
+) -> TrainReport:
+    """Fit, examine and register a use case's candidate, and its simple baseline where the data has none registered yet.
 
     The baseline becomes the champion where there is none: then there is always an answer.
+    `windows` is how many test windows before the newest the backtest goes back, as far as the history reaches.
     `progress` is called with a sentence at each step.
 
     Raises:
@@ -67,32 +82,38 @@ def train(settings: TrainingSettings, name: str, *, progress: Progress | None = 
         label_features(lake, use_case.feature_table, run=run)
     data = use_case.dataset(lake)
     baseline = use_case.fit_baseline(data)
-    baseline_metrics = use_case.evaluate(baseline, data)
     baseline_info = _same_baseline(registry, use_case, data)
     if baseline_info is None:
-        baseline_info = register(registry, use_case, baseline, data=data, metrics=baseline_metrics, figures=False)
+        simple = use_case.evaluate(baseline, data)
+        baseline_info = register(
+            registry, use_case, baseline, data=data, metrics=simple, evidence=Evidence.of_baseline(simple)
+        )
     if champion is None:
         _start_with(baseline_info, registry, lake)
     say(f"{name}: fit on {data.train.height:,} rows, test on {data.test.height:,}")
-    candidate = use_case.fit(data)
-    metrics = use_case.evaluate(candidate, data)
-    references = use_case.references(data)
-    logged = {**metrics, **_prefixed("baseline_", baseline_metrics)}
-    for reference, row in references.items():
-        logged |= _prefixed(f"{reference}_", row)
-    info = register(registry, use_case, candidate, data=data, metrics=logged)
+    candidate, seconds = timed_fit(use_case, data)
+    say(f"{name}: examine it on earlier windows, shuffled labels and shuffled features")
+    evidence = examine(use_case, candidate, baseline, data, lake=lake, windows=windows)
+    info = register(
+        registry, use_case, candidate, data=data, metrics={**flat(evidence), **seconds}, evidence=evidence, figures=True
+    )
     return TrainReport(
         use_case=name,
         version=info.version,
         baseline_version=baseline_info.version,
         primary_metric=use_case.primary_metric,
-        metrics=metrics,
-        baseline_metrics=baseline_metrics,
-        references=references,
+        evidence=evidence,
         first=champion is None,
         seconds=time.monotonic() - started,
         data=data,
     )
+
+
+def timed_fit(use_case: UseCase, data: Dataset) -> tuple[Model, Metrics]:
+    """The candidate, and as a metric how long its fit took."""
+    started = time.monotonic()
+    model = use_case.fit(data)
+    return model, {"fit_seconds": time.monotonic() - started}
 
 
 def register(
@@ -103,23 +124,51 @@ def register(
     data: Dataset,
     metrics: Metrics,
     tags: Mapping[str, str] | None = None,
-    figures: bool = True,
+    evidence: Evidence | None = None,
+    figures: bool = False,
 ) -> VersionInfo:
-    """Register a model with the tags that pin its data; `tags` are added. Figures need test rows."""
+    """Register a model with the tags that pin its data, to which `tags` are added.
+
+    With `evidence` it gets a card, whose figures are those of `tags["refit_of"]` where that is there. Figures need test
+    rows.
+    """
     pinned = {
         "fit": "holdout",
         "labels_end": data.labels_end.isoformat(),
         "as_of": data.as_of.isoformat(),
         "data_versions": json.dumps(dict(data.data_versions)),
+        **(tags or {}),
     }
+    refit_of = int(pinned["refit_of"]) if "refit_of" in pinned else None
+    card = model_card(use_case, model, data, evidence, code=code_version.tags(), refit_of=refit_of) if evidence else ""
     return registry.log(
         use_case.name,
         model,
         example=use_case.example(data),
         metrics=metrics,
-        tags={**pinned, **(tags or {})},
-        figures=use_case.figures(model, data) if figures else None,
+        tags=pinned,
+        figures=_figures(use_case, model, data) if figures else None,
+        card=card,
+        evidence=evidence.to_json() if evidence and model.kind != "baseline" else None,
     )
+
+
+def flat(evidence: Evidence) -> Metrics:
+    """The evidence as metrics of the registry: the baselines' and each window's with a prefix."""
+    found = {**evidence.metrics, **_prefixed("baseline_", evidence.baseline), **evidence.gain}
+    for reference, row in evidence.references.items():
+        found |= _prefixed(f"{reference}_", row)
+    found |= _prefixed("shuffled_", evidence.shuffled)
+    for entry in evidence.windows[1:]:
+        found |= {f"window_{entry.window}_model": entry.model, f"window_{entry.window}_baseline": entry.baseline}
+    return found
+
+
+def _figures(use_case: UseCase, model: Model, data: Dataset) -> dict[str, Any]:
+    found = dict(use_case.figures(model, data))
+    if known := labelled.outcomes(use_case, model, data):
+        found["gain.png"] = gain_figure(*known, title=f"{use_case.title}: gain on the test rows")
+    return found
 
 
 def _start_with(baseline: VersionInfo, registry: Registry, lake: Lake) -> None:

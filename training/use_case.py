@@ -93,6 +93,8 @@ class UseCase:
     outputs: the columns of `Model.predict` that are answered and logged; the first is the main one.
     primary_metric: the holdout metric that the gate compares, and `higher_is_better` its direction.
     dataset: reads the lake, see `DatasetReader`; with `refit=True` trains on all elapsed labels, `test` is empty.
+    predicts_label: whether the main output is an estimate of the rows' `label`, so that the two can be compared.
+    not_for: what the model must not be used for, for its card.
     shuffled: the same dataset with nothing to learn in `train`: labels (or what stands for them) permuted.
     fit / fit_baseline: train the candidate and the simple baseline.
     evaluate: metrics of a model on the dataset's test rows.
@@ -128,6 +130,8 @@ class UseCase:
     example: Callable[[Dataset], tuple[Columns, Columns]]
     gains: Callable[[Model, Model, Dataset], np.ndarray[Any, Any]] | None = None
     shuffled: Callable[[Dataset], Dataset] | None = None
+    predicts_label: bool = False
+    not_for: str = ""
 
 
 class DatasetReader(Protocol):

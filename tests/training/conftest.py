@@ -109,3 +109,9 @@ def write_shop(lake):
 def shop_lake(settings):
     """The shop in the test's own folder."""
     return write_shop(Lake(settings))
+
+
+@pytest.fixture(scope="session")
+def bare_shop(tmp_path_factory):
+    """The shop without a registry; tests only read it."""
+    return write_shop(Lake(settings_in(tmp_path_factory.mktemp("bare_shop"))))

@@ -162,6 +162,8 @@ def _answers(model: Model, rows: pl.DataFrame) -> np.ndarray[Any, Any]:
 CLV = UseCase(
     name="clv",
     title="Customer lifetime value, 180 days",
+    not_for="decisions about a person, such as credit or service: it ranks customers and sums up budgets.",
+    predicts_label=True,
     entity="customer",
     feature_table=FEATURES,
     features=(

@@ -196,6 +196,7 @@ def _elasticities(model: Model, data: Dataset) -> Array:
 PRICING = UseCase(
     name="pricing",
     title="Price suggestions",
+    not_for="prices outside those observed, prices per person, causes: promotions and demand move together.",
     entity="product",
     feature_table=FEATURES,
     features=(

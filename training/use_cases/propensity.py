@@ -171,6 +171,8 @@ def _auc_within(test: pl.DataFrame, predicted: Array) -> float:
 PROPENSITY = UseCase(
     name="propensity",
     title="Campaign propensity",
+    not_for="the effect of a campaign: it says who responds, not whom the campaign persuades.",
+    predicts_label=True,
     entity="customer",
     feature_table=FEATURES,
     features=(

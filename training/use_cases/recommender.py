@@ -226,6 +226,7 @@ def _novel(model: Model, rows: pl.DataFrame) -> Metrics:
 RECOMMENDER = UseCase(
     name="recommender",
     title="Next products of a customer",
+    not_for="stock or margin decisions, and products nobody has bought yet: it knows purchases alone.",
     entity="customer",
     feature_table=TABLE,
     features=(),

@@ -210,6 +210,7 @@ def _eta_squared(values: Array, ids: Array) -> float:
 SEGMENTATION = UseCase(
     name="segmentation",
     title="Customer segments",
+    not_for="causes, forecasts and decisions about a person: a segment says how somebody bought so far.",
     entity="customer",
     feature_table=FEATURES,
     features=(
