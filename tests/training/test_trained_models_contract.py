@@ -6,6 +6,9 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from training import artifact, columns
 from training.registry import Registry
@@ -99,6 +102,56 @@ def test_the_pyfunc_gives_the_same_answers(use_case, model, data, registry_setti
     answered = mlflow.pyfunc.load_model(f"models:/{use_case.name}/{info.version}").predict(frame)
 
     assert same(named_columns(answered), model.predict(inputs, options))
+
+
+EXTREMES = st.sampled_from([np.nan, 0.0, -1.0, 0.5, 1e-9, 1e9, -1e9, 1e15])
+NUMBERS = st.one_of(EXTREMES, st.floats(min_value=-1e6, max_value=1e6, allow_nan=False, width=32))
+
+
+@st.composite
+def asked(draw, use_case):
+    """Inputs and options of a few rows: any number for any feature, unknown ones too, any history and any product."""
+    count = draw(st.integers(1, 4))
+
+    def column(values):
+        return draw(st.lists(values, min_size=count, max_size=count))
+
+    inputs = {feature.name: np.array(column(NUMBERS)) for feature in use_case.features}
+    ids = st.one_of(st.integers(1, 40), st.integers(-1, 10**9))
+    if not use_case.features:
+        lists = column(st.lists(ids, max_size=5, unique=True).map(sorted))
+        weights = [draw(st.lists(st.floats(0, 50), min_size=len(row), max_size=len(row))) for row in lists]
+        inputs = {
+            "history_product_ids": columns.object_array([np.array(row, dtype=np.int64) for row in lists]),
+            "history_weights": columns.object_array([np.array(row, dtype=np.float64) for row in weights]),
+        }
+    every = {
+        "k": np.array(column(st.integers(1, 50))),
+        "campaign_id": columns.object_array(column(st.sampled_from(["1", "none"]))),
+        "product_id": np.array(column(ids)),
+        "request_min_price": np.array(column(st.sampled_from([np.nan, 1.0]))),
+        "request_max_price": np.array(column(st.sampled_from([np.nan, 500.0]))),
+    }
+    return inputs, {name: every[name] for name in use_case.options if name in every}
+
+
+def test_artifact_and_pyfunc_agree_on_anything(use_case, model, data, registry_settings, tmp_path):
+    """Random rows, missing values, extremes and unknown products: they differ by 1e-5 of a number at most."""
+    registry = Registry(registry_settings)
+    info = registry.log(use_case.name, model, example=use_case.example(data), metrics={}, tags={})
+    loaded = artifact.load(registry.download(info, tmp_path))
+    pyfunc = mlflow.pyfunc.load_model(f"models:/{use_case.name}/{info.version}").unwrap_python_model()
+
+    @given(rows=asked(use_case))
+    @hypothesis_settings(max_examples=25, deadline=None, derandomize=True, database=None)
+    def agree(rows):
+        inputs, options = rows
+        frame = pd.DataFrame({name: list(column) for name, column in {**inputs, **options}.items()})
+        answers = loaded.predict(inputs, options)
+        assert same(named_columns(pyfunc.predict(None, frame)), answers)
+        assert same(answers, model.predict(inputs, options))
+
+    agree()
 
 
 def test_an_explanation_is_json(use_case, model, data):
