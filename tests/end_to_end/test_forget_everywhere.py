@@ -16,6 +16,7 @@ from lakehouse.storage import Lake
 from shopsphere_cli.main import make_app
 from training.constant import ConstantModel
 from training.registry import Registry
+from training.score import score
 
 WHO = "918273645"
 
@@ -73,6 +74,8 @@ def test_a_customer_is_forgotten_everywhere(run, settings, tiny_csvs, naming):
     copies = settings.var_dir / "raw" / "synthetic"
     shutil.copytree(tiny_csvs, copies)
     registry, follower = train(settings), Follower(settings, name="server")
+    score(settings, "clv")
+    score(settings, "clv")
     answer(settings)
     (settings.var_dir / "serving" / "server").mkdir(parents=True)
     follower.step()
@@ -84,6 +87,7 @@ def test_a_customer_is_forgotten_everywhere(run, settings, tiny_csvs, naming):
     assert "1 answers from the spool, 2 snapshots cleaned" in told
     assert "train again what was trained with the customer: clv 1" in told
     assert naming(settings.var_dir) == []
+    assert Lake(settings).scan("gold.clv_scores").collect().height > 0
     assert "data_erased" in registry.version("clv", 1).tags
     assert follower.step()
     assert ship(settings.spool_dir, lambda records, *_: None) == 1

@@ -11,6 +11,7 @@ import pytest
 from grpc_server.client import Client, ServerError
 from grpc_server.server import ServerAddress, running_server
 from grpc_server.settings import ServerSettings
+from lakehouse.dictionary import tables
 from lakehouse.query import sql
 from lakehouse.storage import Lake
 from monitoring.exporter import running_exporter
@@ -19,6 +20,7 @@ from monitoring.settings import MonitoringSettings
 from training.pipeline import train_use_cases
 from training.promote import promote, rollback
 from training.registry import Registry
+from training.score import score
 from training.settings import TrainingSettings
 from training.use_cases import USE_CASES
 
@@ -156,6 +158,38 @@ def test_a_batch_answers_in_order_with_errors_of_its_own(served, customers):
             client.recommend(customers[0], k=0)
     assert [result["customer_id"] for result in results] == [customers[1], "nobody", customers[0]]
     assert ["error" in result for result in results] == [False, True, False]
+
+
+MAIN_FIELDS = {
+    "clv": ("customer_id", "clv_180d"),
+    "propensity": ("customer_id", "prob_response"),
+    "segmentation": ("customer_id", "cluster_id"),
+    "recommender": ("customer_id", "items"),
+    "pricing": ("product_id", "price_suggested"),
+}
+
+
+@pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.name)
+def test_bulk_scores_are_the_single_answers(settings, served, customers, use_case):
+    """Everybody's score is what the server says of them, and its table is as the dictionary tells."""
+    key, field = MAIN_FIELDS[use_case.name]
+    report = score(settings, use_case.name)
+    rows = Lake(settings).scan(report.table).collect()
+    scored = dict(rows.select(key, use_case.outputs[0]).iter_rows())
+    ids = [str(product) for product in range(1, 41)] if key == "product_id" else customers
+    with Client(served.grpc) as client:
+        answered = client.batch(use_case.name, [entity for entity in ids if int(entity) in scored])
+
+    assert answered
+    for answer in answered:
+        value = answer[field]
+        if field == "items":
+            value = [int(item["product_id"]) for item in value]
+        assert scored[int(answer[key])] == (value if isinstance(value, list) else pytest.approx(value, rel=1e-5))
+    assert set(rows.columns) <= set(tables()[report.table].columns)
+    assert rows["model_version"].unique().to_list() == [Registry(settings).champion(use_case.name).version]
+    assert rows["feature_version"].unique().to_list() == [Lake(settings).version(use_case.feature_table)]
+    assert rows.height == report.rows == rows[key].n_unique()
 
 
 def test_rest_says_what_is_ready(served):

@@ -35,6 +35,16 @@ def test_a_trained_and_promoted_model_is_listed_beside_its_baseline(run, shop_la
     assert [
         cell.strip() for cell in next(line for line in listed.stdout.splitlines() if "champion" in line).split("│")[2:6]
     ] == ["3", "champion", "trees_and_repeat", "refit"]
+    detail = run("models", "clv").stdout
+    assert "refused" not in detail
+    assert detail.count("promoted") == 2
+    assert "# Customer lifetime value, 180 days" in run("models", "clv", "--version", "2").stdout
+    assert "kind `baseline`" in run("models", "clv", "--version", "1").stdout
+    assert "the recipe of version 2" in run("models", "clv", "--version", "3").stdout.lower()
+    assert "gold.clv_scores version 1: 60 rows by clv 3" in run("score", "clv", "--all").stdout
+    assert run("score", "clv").exit_code == 2
+    assert run("train", "clv", "--like", "clv/1").exit_code == 2
+    assert "clv version 4 repeats version 1" in run("train", "--like", "clv/1").stdout
     with pytest.raises(PromotionError, match="no version 9"):
         run("promote", "clv", "--version", "9")
     assert run("promote", "clv").exit_code == 1

@@ -1,0 +1,129 @@
+"""Everybody's inputs from gold, a block of rows at a time: what bulk scores and comparisons of models run on."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lakehouse.errors import MissingTableError
+from lakehouse.storage import Lake
+from training import tabular
+from training.campaign_choice import CampaignChoice, choose_campaign
+from training.columns import object_array
+from training.use_case import Columns, UseCase
+
+Array = np.ndarray[Any, Any]
+BLOCK_ROWS = 20_000
+BUCKET = "bucket"
+HISTORY = {
+    "history_product_ids": "product_id",
+    "history_weights": "recency_weight",
+    "history_view_counts": "view_count",
+    "history_add_to_cart_counts": "add_to_cart_count",
+}
+"""The recommender's inputs, and the columns of gold.interactions that they list."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Some entities: their ids, and inputs and options as `Model.predict` takes them."""
+
+    ids: Array
+    inputs: Columns
+    options: Columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkInputs:
+    """The entities of a gold table's version as of a moment, its newest; `count` of them.
+
+    `buckets` are the parts that are read one after the other, None for a table without.
+    """
+
+    use_case: UseCase
+    lake: Lake
+    version: int
+    as_of: datetime
+    count: int
+    buckets: tuple[int | None, ...]
+    campaign: CampaignChoice | None
+
+    @property
+    def key(self) -> str:
+        """The column that names an entity."""
+        return f"{self.use_case.entity}_id"
+
+    def blocks(self, *, k: int) -> Iterator[Block]:
+        """All entities, one bucket in memory at a time; `k` is how many products a recommendation has."""
+        for bucket in self.buckets:
+            rows = _rows(self.lake, self.use_case, self.version).filter(pl.col("as_of") == self.as_of)
+            if bucket is not None:
+                rows = rows.filter(pl.col(BUCKET) == bucket)
+            frame = self._histories(rows) if self._recommends else rows.sort(self.key).collect(engine="streaming")
+            for part in frame.iter_slices(BLOCK_ROWS):
+                yield Block(ids=part[self.key].to_numpy(), inputs=self._inputs(part), options=self._options(part, k))
+
+    @property
+    def _recommends(self) -> bool:
+        return not self.use_case.features
+
+    def _histories(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        """One row per customer, with the products of the history in the order in which the server gives them."""
+        lists = rows.sort(self.key, "product_id").group_by(self.key, maintain_order=True).agg(**HISTORY)
+        return lists.collect(engine="streaming")
+
+    def _inputs(self, part: pl.DataFrame) -> Columns:
+        if self._recommends:
+            return {name: object_array([row.to_numpy() for row in part[name]]) for name in HISTORY}
+        names = [feature.name for feature in self.use_case.features]
+        told = self.campaign
+        known = {} if told is None else {"uplift_mean": told.uplift_mean, "campaign_days": told.campaign_days}
+        of_campaign = {name: np.full(part.height, known[name]) for name in names if name in known}
+        return tabular.to_columns(part, [name for name in names if name in part.columns]) | of_campaign
+
+    def _options(self, part: pl.DataFrame, k: int) -> Columns:
+        nothing = np.full(part.height, np.nan)
+        every: Mapping[str, Array] = {
+            "k": np.full(part.height, k),
+            "campaign_id": object_array([self.campaign.campaign_id if self.campaign else ""] * part.height),
+            self.key: part[self.key].to_numpy(),
+            "as_of_day": np.full(part.height, (self.as_of - datetime(1970, 1, 1)).days),
+            "request_min_price": nothing,
+            "request_max_price": nothing,
+        }
+        return {name: every[name] for name in self.use_case.options if name in every}
+
+
+def bulk_inputs(
+    use_case: UseCase, lake: Lake, *, version: int | None = None, campaign_id: str | None = None
+) -> BulkInputs:
+    """Everybody in the newest as_of of the use case's gold table, at a version of it, the newest where none is given.
+
+    Raises:
+        MissingTableError: the table does not exist or is empty.
+        UnknownCampaignError: there is no such campaign.
+    """
+    version = lake.version(use_case.feature_table) if version is None else version
+    rows = _rows(lake, use_case, version)
+    as_of: datetime | None = rows.select(pl.col("as_of").max()).collect().item()
+    if as_of is None:
+        raise MissingTableError(f"{use_case.feature_table} is empty: run `shopsphere build`")
+    newest = rows.filter(pl.col("as_of") == as_of)
+    bucketed = BUCKET in rows.collect_schema()
+    of_campaign = "campaign_id" in use_case.options
+    return BulkInputs(
+        use_case=use_case,
+        lake=lake,
+        version=version,
+        as_of=as_of,
+        count=newest.select(pl.col(f"{use_case.entity}_id").n_unique()).collect(engine="streaming").item(),
+        buckets=tuple(newest.select(pl.col(BUCKET).unique().sort()).collect()[BUCKET]) if bucketed else (None,),
+        campaign=choose_campaign(lake, as_of, campaign_id) if of_campaign else None,
+    )
+
+
+def _rows(lake: Lake, use_case: UseCase, version: int) -> pl.LazyFrame:
+    return lake.scan(use_case.feature_table, version)
