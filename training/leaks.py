@@ -36,13 +36,15 @@ def rank_skill(actual: Array, values: Array) -> float:
 def importances(use_case: UseCase, model: Model, data: Dataset) -> Metrics:
     """By feature, what the primary metric loses when the feature's values are shuffled among the test rows.
 
-    Empty where test rows are no inputs, as the recommender's are not. (Breiman 2001, "Random Forests".)
+    Empty where test rows do not carry every feature, and so are no inputs. (Breiman 2001, "Random Forests".)
     """
     generator = np.random.default_rng(0)
     few = data.test
     if few.height > ROWS:
         few = few[np.sort(generator.choice(few.height, ROWS, replace=False))]
-    names = [feature.name for feature in use_case.features if feature.name in few.columns]
+    names = [feature.name for feature in use_case.features]
+    if not set(names) <= set(few.columns):
+        return {}
     metric, sign = use_case.primary_metric, 1 if use_case.higher_is_better else -1
     known = use_case.evaluate(model, replace(data, test=few))[metric] if names else 0.0
     found = {}

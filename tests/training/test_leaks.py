@@ -71,6 +71,13 @@ def test_what_a_model_rests_on_is_what_hurts_when_shuffled(data, model):
     assert found["age"] == 0.0
 
 
+def test_rows_that_are_no_inputs_have_no_importances(data, model):
+    """A column that only shares a feature's name, as units of a week do, is not shuffled."""
+    few = replace(data, test=data.test.select("label", "monetary"))
+
+    assert leaks.importances(CLV, model, few) == {}
+
+
 def test_shuffled_labels_are_at_chance(data, model):
     """Whoever learns from nothing knows nothing."""
     baseline = CLV.fit_baseline(data)
