@@ -1,5 +1,7 @@
 """Data with nothing to learn: no model that claims skill is promoted, and each is told why in plain words."""
 
+import re
+
 import pytest
 
 from lakehouse.build import build
@@ -8,6 +10,9 @@ from lakehouse.sources import synthetic
 from lakehouse.storage import Lake
 from training.pipeline import train_use_cases
 from training.use_cases import USE_CASES
+
+CLAIMS = [use_case.name for use_case in USE_CASES if use_case.name != "segmentation"]
+"""Segments describe; they promise nothing that could come true or not."""
 
 
 @pytest.fixture(scope="module")
@@ -20,19 +25,15 @@ def report(tmp_path_factory, new_settings):
     lake = Lake(settings)
     ingest(lake, str(folder / "raw"))
     build(lake)
-    return train_use_cases(settings, promote=True, windows=1)
-
-
-CLAIMS = [use_case.name for use_case in USE_CASES if use_case.name != "segmentation"]
-"""Segments describe; they promise nothing that could come true or not."""
+    return train_use_cases(settings, CLAIMS, promote=True, windows=1)
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_model_of_noise_is_refused(report, name):
-    """The reasons name the figures."""
+    """The reasons name the figures, and the verdict the windows that it was judged on."""
     assert report.failures == {}
     verdict = report.promotions[name]
 
     assert verdict.decision == "refused"
-    assert "by more than noise" in verdict.line() or "is not above" in verdict.line()
+    assert re.search("noise|is not above|worse than", verdict.line())
     assert verdict.windows[0].as_of == verdict.as_of.isoformat()
