@@ -136,15 +136,20 @@ class _Judged:
         self._model = registry.load(candidate)
         told = registry.evidence(candidate)
         self.evidence = self._renewed(Evidence.from_json(told)) if told else None
-        self.metrics: dict[str, Metrics] = {"candidate": use_case.evaluate(self._model, data)}
+        known = self.evidence.metrics if self.evidence else use_case.evaluate(self._model, data)
+        self.metrics: dict[str, Metrics] = {"candidate": dict(known)}
         if self.evidence:
             self.metrics |= {"simple_baseline": self.evidence.baseline, **self.evidence.references}
 
     def decide(self, champion: VersionInfo) -> Decision:
         """The verdict of the use case's gate against the champion, and of what every candidate must show."""
-        rival = self._registry.load(champion)
-        self.metrics["champion"] = self._use_case.evaluate(rival, self._data)
-        self.metrics["candidate"] |= examine.gain(self._use_case, self._model, rival, self._data)
+        if self.evidence and champion.kind == "baseline" and _is_of(champion, self._data):
+            self.metrics["champion"], gained = dict(self.evidence.baseline), self.evidence.gain
+        else:
+            rival = self._registry.load(champion)
+            self.metrics["champion"] = self._use_case.evaluate(rival, self._data)
+            gained = examine.gain(self._use_case, self._model, rival, self._data)
+        self.metrics["candidate"] |= gained
         decision = self._use_case.gate(self.metrics["candidate"], self.metrics["champion"])
         against = [] if decision.promote else list(decision.reasons)
         if self.evidence:
@@ -155,8 +160,7 @@ class _Judged:
 
     def _renewed(self, evidence: Evidence) -> Evidence:
         """The evidence, measured again on the test rows where those are not the ones of its training."""
-        same = {"as_of": self._data.as_of.isoformat(), "data_versions": json.dumps(dict(self._data.data_versions))}
-        if same.items() <= self._info.tags.items():
+        if _is_of(self._info, self._data):
             return evidence
         baseline = self._use_case.fit_baseline(self._data)
         return replace(
@@ -166,6 +170,12 @@ class _Judged:
             references=self._use_case.references(self._data),
             gain=examine.gain(self._use_case, self._model, baseline, self._data),
         )
+
+
+def _is_of(info: VersionInfo, data: Dataset) -> bool:
+    """Whether a version was trained for the same test rows, before them."""
+    same = {"as_of": data.as_of.isoformat(), "data_versions": json.dumps(dict(data.data_versions)), "fit": "holdout"}
+    return same.items() <= info.tags.items()
 
 
 def _refit(
