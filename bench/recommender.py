@@ -21,7 +21,7 @@ import polars as pl
 from lakehouse.sources.synthetic.catalogue import CATEGORIES
 from lakehouse.sources.synthetic.sessions import HABIT
 from lakehouse.storage import Lake
-from training.interactions import HORIZON, TABLES, Past, Reader
+from training.interactions import HORIZON, TABLES, Past, Reader, histories
 from training.popularity_recommender import PopularityRecommender
 from training.recommend_request import History
 from training.settings import TrainingSettings
@@ -91,8 +91,9 @@ class Oracle(PopularityRecommender):
         super().__init__(popular.catalogue, popular.params)
         chances = oracle_chances(popular.catalogue.product_ids, data, truth)
         customers = data.extra["past"].interactions["customer_id"].unique().sort().to_list()
-        known = recommender.als.histories(data.extra["past"].interactions)
-        self._chances = {h.digest(): chances.get(customer) for customer, h in zip(customers, known, strict=True)}
+        known = histories(data.extra["past"].interactions)
+        whose = zip(customers, known, strict=True)
+        self._chances = {history.digest(): chances[customer] for customer, history in whose if customer in chances}
 
     def answer(self, rows: Any) -> Any:
         """As others, but the history only says who it is."""

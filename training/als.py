@@ -12,7 +12,7 @@ from training.fold_in import confidence
 from training.history_recommender import HistoryRecommender
 from training.interactions import INTEREST, Past, histories
 from training.popularity_recommender import PopularityRecommender
-from training.recommend_request import History
+from training.recommend_request import History, as_of_day
 
 Array = np.ndarray[Any, Any]
 FACTORS, ITERATIONS = 64, 8
@@ -53,7 +53,7 @@ def prepare(past: Past, *, by: str = "popularity") -> tuple[Catalogue, dict[str,
     catalogue = eligible.catalogue(
         past.interactions, kept, products=past.products, customers=past.customers, popularity=by
     )
-    return catalogue, {**facts, "as_of_day": eligible.as_of_day(past.as_of)}, eligible.lift(kept, past.recent)
+    return catalogue, {**facts, "as_of_day": as_of_day(past.as_of)}, eligible.lift(kept, past.recent)
 
 
 def item_factors(interactions: pl.DataFrame, product_ids: Array, *, regularization: float) -> Array:
@@ -65,7 +65,7 @@ def item_factors(interactions: pl.DataFrame, product_ids: Array, *, regularizati
     size = min(FACTORS, max(1, len(product_ids) // 2))
     purchases = _matrix(values.astype(np.float32), row, column, len(product_ids))
     settings: Mapping[str, Any] = {"regularization": regularization, "iterations": ITERATIONS, "random_state": 0}
-    # implicit runs its own threads; a threaded BLAS under them is ten times slower
+    # implicit runs its own threads; the import above loads a BLAS that was not there to be limited before
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(factors=size, num_threads=2, use_gpu=False, **settings)
         model.fit(purchases, show_progress=False)

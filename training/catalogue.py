@@ -11,8 +11,12 @@ ALWAYS = np.iinfo(np.int32).min
 """The launch day of a product of which none is known."""
 
 
-def _empty(dtype: Any) -> Any:
-    return field(default_factory=lambda: np.empty(0, dtype))
+def _numbers() -> Array:
+    return np.empty(0, np.int32)
+
+
+def _texts() -> Array:
+    return np.empty(0, np.str_)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +32,14 @@ class Catalogue:
 
     product_ids: Array
     popularity: Array
-    category: Array = _empty(np.int32)
-    launch_day: Array = _empty(np.int32)
-    category_names: Array = _empty(np.str_)
-    country_names: Array = _empty(np.str_)
-    country_popularity: Array = _empty(np.float32)
-    rest_ids: Array = _empty(np.int64)
-    rest_category: Array = _empty(np.int32)
-    rest_launch_day: Array = _empty(np.int32)
+    category: Array = field(default_factory=_numbers)
+    launch_day: Array = field(default_factory=_numbers)
+    category_names: Array = field(default_factory=_texts)
+    country_names: Array = field(default_factory=_texts)
+    country_popularity: Array = field(default_factory=_numbers)
+    rest_ids: Array = field(default_factory=_numbers)
+    rest_category: Array = field(default_factory=_numbers)
+    rest_launch_day: Array = field(default_factory=_numbers)
 
     def arrays(self) -> dict[str, Array]:
         """All fields by name, for the artifact."""

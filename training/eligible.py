@@ -1,7 +1,6 @@
 """Builds a recommender's catalogue: eligible products and the rest, popularity overall and by country, sales' lift."""
 
-from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,9 @@ import polars as pl
 from training.catalogue import ALWAYS, Catalogue
 
 Array = np.ndarray[Any, Any]
-BUYERS = (20, 10, 5, 2, 1)
+PRODUCTS = 10_000
+"""As many products are eligible, the most bought ones, and more only if they had `BUYERS` buyers."""
+BUYERS = 20
 MAX_PRODUCTS = 30_000
 MAX_REST = 100_000
 MAX_COUNTRIES = 50
@@ -24,7 +25,7 @@ LIFT_PRIOR = 10.0
 def eligible(interactions: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The products that may be recommended, by id, with `buyers`, `popularity` and `purchases`, and what chose them.
 
-    Eligible is what was sold lately to enough customers; "enough" is the most that keeps half of all purchases.
+    Eligible is what was sold lately, of a large catalogue the products with the most buyers.
     """
     products = (
         interactions.filter(pl.col("purchase_count") > 0)
@@ -37,12 +38,10 @@ def eligible(interactions: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
         )
     )
     sold = products.filter(pl.col("last_sold_days") <= SOLD_WITHIN_DAYS)
-    half = sold.select(pl.col("purchases").sum()).item() / 2
-    enough = (n for n in BUYERS if sold.filter(pl.col("buyers") >= n).select(pl.col("purchases").sum()).item() >= half)
-    minimum = next(enough, 1)
-    kept = sold.filter(pl.col("buyers") >= minimum).sort("buyers", "product_id", descending=[True, False])
-    kept = kept.head(MAX_PRODUCTS).sort("product_id")
-    return kept, {"catalogue_size": kept.height, "min_buyers": minimum, "sold_within_days": SOLD_WITHIN_DAYS}
+    count = min(max(PRODUCTS, sold.filter(pl.col("buyers") >= BUYERS).height), MAX_PRODUCTS)
+    kept = sold.sort("buyers", "product_id", descending=[True, False]).head(count).sort("product_id")
+    fewest = kept.select(pl.col("buyers").min().fill_null(0)).item()
+    return kept, {"catalogue_size": kept.height, "min_buyers": fewest, "sold_within_days": SOLD_WITHIN_DAYS}
 
 
 def catalogue(
@@ -94,11 +93,6 @@ def lift(kept: pl.DataFrame, recent: pl.DataFrame) -> Array:
     return found.astype(np.float32)
 
 
-def as_of_day(as_of: datetime) -> float:
-    """A moment in days since 1970-01-01."""
-    return (as_of - datetime(1970, 1, 1)).total_seconds() / 86_400
-
-
 def _rest(interactions: pl.DataFrame, known: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
     sales = interactions.group_by("product_id").agg(popularity=pl.col("recency_weight").sum())
     every = known.join(sales, on="product_id", how="full", coalesce=True).join(kept, on="product_id", how="anti")
@@ -121,7 +115,3 @@ def _by_country(interactions: pl.DataFrame, own: pl.DataFrame, customers: pl.Dat
         if country in row:
             popularity[row[country], column[product]] += weight
     return countries, popularity
-
-
-Details = Mapping[str, pl.DataFrame]
-"""`products` and `customers` as `catalogue` takes them."""

@@ -103,9 +103,9 @@ class HistoryRecommender(PopularityRecommender):
     def _scores(self, known: Sequence[Known], repeats: Sequence[bool]) -> Array:
         sure = [(index, confidence(weights, interest)) for index, weights, interest in known]
         scores: Array = self._fold_in.customers(sure) @ self.factors.T
-        for score, (index, weights, interest), wanted in zip(scores, known, repeats, strict=True):
-            score *= self._raised[wanted]
-            score[index] += self._own(weights, interest, wanted)
+        for row, ((index, weights, interest), wanted) in enumerate(zip(known, repeats, strict=True)):
+            scores[row] *= self._raised[wanted]
+            scores[row, index] += self._own(weights, interest, wanted)
         return scores
 
     def _stored(self, history: History, asked: Asked) -> Answer | None:

@@ -1,4 +1,4 @@
-"""What recommenders are trained and tested on: each customer's purchases and views before a cutoff, and what came next."""
+"""What recommenders are trained and tested on: histories before a cutoff, and what came next."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -102,7 +102,9 @@ class Reader:
 def with_histories(bought: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataFrame:
     """One row per customer of `bought`, with the history as lists, empty for new customers."""
     known = interactions.join(bought, on="customer_id", how="semi").sort(PAIR).group_by("customer_id")
-    lists = known.agg(pl.col(name).alias(column) for name, column in zip(("product_id", *MEASURES), HISTORY, strict=True))
+    lists = known.agg(
+        pl.col(name).alias(column) for name, column in zip(("product_id", *MEASURES), HISTORY, strict=True)
+    )
     joined = bought.join(lists, on="customer_id", how="left", maintain_order="left")
     return joined.with_columns(pl.col(name).fill_null([]) for name in HISTORY)
 

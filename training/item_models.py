@@ -61,10 +61,12 @@ class ItemItem(PopularityRecommender):
 
 def bm25(popular: PopularityRecommender, past: Past) -> ItemItem:
     """Item neighbours by BM25, as implicit computes them."""
-    from implicit.nearest_neighbours import BM25Recommender
+    from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight
 
-    model = BM25Recommender(K=NEIGHBOURS, K1=1.2, B=0.75, num_threads=2)
-    model.fit(_purchases(popular, past), show_progress=False)
+    # what BM25Recommender does, which warns of its own matrix's format
+    weighted = bm25_weight(_purchases(popular, past).T, K1=1.2, B=0.75).T.tocsr()
+    model = ItemItemRecommender(K=NEIGHBOURS, num_threads=2)
+    model.fit(weighted, show_progress=False)
     return ItemItem(popular.catalogue, popular.params, model.similarity, binary=False)
 
 

@@ -1,6 +1,7 @@
 """The recommender that knows no taste, and the frame of all others: scores, filters, the best k, reasons."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class PopularityRecommender:
         """The k best products per row (10 where the option is absent), best first, with scores and reasons.
 
         Reasons are "repeat" (bought before), "similar" (by the model), "popular" or "popular_in_country". A row gets
-        fewer than k only where no more products pass its filters.
+        fewer than k only where no more products pass its filters; whoever has bought everything gets repeats, unless
+        the option says no.
         """
         count = columns.row_count(inputs, options)
         rows = [(History.of(inputs, row), Asked.of(options, row)) for row in range(count)]
@@ -85,7 +87,10 @@ class PopularityRecommender:
         top = best(scores, max((asked.k for _, asked in rows), default=0))
         for order, score, (history, asked), reason in zip(top, scores, rows, reasons, strict=True):
             chosen = order[: asked.k]
-            yield self._answer(chosen[score[chosen] > -np.inf], score, history, asked, reason)
+            answer = self._answer(chosen[score[chosen] > -np.inf], score, history, asked, reason)
+            if not len(answer[0]) and asked.include_repeats is None and not self.includes_repeats(asked):
+                answer = self.answer([(history, replace(asked, include_repeats=True))])[0]
+            yield answer
 
     def _known(self, history: History) -> Known:
         index, known = self.catalogue.positions(history.product_ids)

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -74,3 +75,8 @@ class Asked:
             country=str(options["country"][row]) if "country" in options else "",
             as_of_day=float(options["as_of_day"][row]) if "as_of_day" in options else np.nan,
         )
+
+
+def as_of_day(as_of: datetime) -> float:
+    """A moment in days since 1970-01-01."""
+    return (as_of - datetime(1970, 1, 1)).total_seconds() / 86_400

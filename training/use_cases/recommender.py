@@ -13,6 +13,7 @@ from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
 from training import als, blend, bootstrap, columns, history_recommender, item_models, ranking
 from training.interactions import GOLD, HORIZON, PAIR, TABLES, Past, Reader, history_columns, with_histories
+from training.one_blas_thread import one_blas_thread
 from training.popularity_recommender import PopularityRecommender
 from training.recommend_request import OPTIONS
 from training.use_case import Columns, Dataset, Decision, Metrics, Model, UseCase
@@ -55,6 +56,7 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     )
 
 
+@one_blas_thread
 def fit(data: Dataset) -> Model:
     """ALS blended with own purchases and views, the blend chosen on the 28 days before the training cutoff."""
     past, (before, rows) = data.extra["past"], data.extra["tuning"]
@@ -76,6 +78,7 @@ def shuffled(data: Dataset) -> Dataset:
     return replace(data, train=mixed.interactions, extra={"past": mixed, "tuning": tuning})
 
 
+@one_blas_thread
 def evaluate(model: Model, data: Dataset) -> Metrics:
     """Ranking metrics at 10 over the whole catalogue, per customer who bought in the test window.
 
@@ -97,6 +100,7 @@ def evaluate(model: Model, data: Dataset) -> Metrics:
     }
 
 
+@one_blas_thread
 def references(data: Dataset) -> dict[str, Metrics]:
     """Named baselines: popularity, own history, ALS alone, BM25 neighbours, and EASE where it fits in memory.
 
@@ -120,6 +124,7 @@ def references(data: Dataset) -> dict[str, Metrics]:
 NOTHING = blend.Weights(0.0, 0.0, 0.0)
 
 
+@one_blas_thread
 def gains(candidate: Model, champion: Model, data: Dataset) -> Array:
     """The difference in mean NDCG@10 on resampled customers."""
     first, second = (_customer_ndcg(model, data.test) for model in (candidate, champion))
@@ -137,6 +142,7 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
     return Decision(promote=True, reasons=[f"NDCG@10 {new:.4f} is above the champion's {old:.4f} by more than noise"])
 
 
+@one_blas_thread
 def figures(model: Model, data: Dataset) -> dict[str, Any]:
     """Recall by length of the list, beside the popularity baseline."""
     from matplotlib.figure import Figure
@@ -191,7 +197,9 @@ def _test(lake: Lake, past: Past, versions: Mapping[str, int]) -> pl.DataFrame:
 def _mixed(past: Past, *, seed: int) -> Past:
     rows = past.interactions
     drawn = np.random.default_rng(seed).permutation(rows.height)
-    mixed = rows.with_columns(rows["product_id"].gather(drawn), purchase_count=pl.col("purchase_count").clip(upper_bound=1))
+    mixed = rows.with_columns(
+        rows["product_id"].gather(drawn), purchase_count=pl.col("purchase_count").clip(upper_bound=1)
+    )
     order = np.random.default_rng(seed).permutation(past.recent.height)
     return replace(
         past,
@@ -220,7 +228,7 @@ def _customer_ndcg(model: Model, rows: pl.DataFrame) -> Array:
 def _novel(model: Model, rows: pl.DataFrame) -> Metrics:
     """Recall and NDCG on what was bought for the first time; customers without such a purchase are left out."""
     new = [
-        np.setdiff1d(bought, ids[weights > 0])
+        np.setdiff1d(bought, ids[weights > 0]).tolist()
         for bought, ids, weights in zip(
             *(_lists(rows, name) for name in ("bought", "history_product_ids", "history_weights")), strict=True
         )
