@@ -56,7 +56,9 @@ def prepare(past: Past, *, by: str = "popularity") -> tuple[Catalogue, dict[str,
     return catalogue, {**facts, "as_of_day": as_of_day(past.as_of)}, eligible.lift(kept, past.recent)
 
 
-def item_factors(interactions: pl.DataFrame, product_ids: Array, *, regularization: float) -> Array:
+def item_factors(
+    interactions: pl.DataFrame, product_ids: Array, *, regularization: float, iterations: int = ITERATIONS
+) -> Array:
     """Products x d factors; d is smaller than 64 where there are few products."""
     from implicit.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
@@ -64,7 +66,7 @@ def item_factors(interactions: pl.DataFrame, product_ids: Array, *, regularizati
     values, row, column = entries(interactions, product_ids)
     size = min(FACTORS, max(1, len(product_ids) // 2))
     purchases = _matrix(values.astype(np.float32), row, column, len(product_ids))
-    settings: Mapping[str, Any] = {"regularization": regularization, "iterations": ITERATIONS, "random_state": 0}
+    settings: Mapping[str, Any] = {"regularization": regularization, "iterations": iterations, "random_state": 0}
     # implicit runs its own threads; the import above loads a BLAS that was not there to be limited before
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(factors=size, num_threads=2, use_gpu=False, **settings)
