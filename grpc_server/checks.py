@@ -30,6 +30,8 @@ def violations(use_case: UseCase, call: "Call") -> list[CallError | None]:
     for item, k in enumerate(call.k):
         if k is not None and not 1 <= k <= MAX_K:
             found[item].append(Violation("k", f"must be 1 to {MAX_K}, not {k}"))
+    for item, asked in enumerate(call.recommend):
+        found[item] += asked.violations()
     _check_prices(call, found)
     return [invalid(listed) if listed else None for listed in found]
 

@@ -72,9 +72,11 @@ class Client:
         request = segmentation_pb2.AssignSegmentRequest(customer_id=customer_id, features=given, view=_view(full))
         return self._call(self._segmentation.AssignSegment, request)
 
-    def recommend(self, customer_id: str, *, k: int | None = None, full: bool = False) -> dict[str, Any]:
-        """Products for a customer."""
-        request = recommender_pb2.RecommendRequest(customer_id=customer_id, k=k, view=_view(full))
+    def recommend(
+        self, customer_id: str, *, k: int | None = None, full: bool = False, **options: Any
+    ) -> dict[str, Any]:
+        """Products for a customer; `options` are further fields of the request, for example `include_repeats`."""
+        request = recommender_pb2.RecommendRequest(customer_id=customer_id, k=k, view=_view(full), **options)
         return self._call(self._recommender.Recommend, request)
 
     def price(

@@ -168,11 +168,19 @@ class Follower:
 
 
 def _columns(rows: pl.DataFrame, key: str) -> dict[str, np.ndarray[Any, Any]]:
-    """The numeric columns as float64, NaN for null, sorted by key; money becomes a float here, at the model's edge."""
+    """The numeric columns as float64, NaN for null, and the country, sorted by key.
+
+    Money becomes a float here, at the model's edge.
+    """
     rows = rows.sort(key)
     numeric = [name for name, dtype in rows.schema.items() if dtype.is_numeric() and name != key]
     floats = rows.select(pl.col(numeric).cast(pl.Float64).fill_null(float("nan")))
-    return {key: rows[key].to_numpy(), **{name: floats[name].to_numpy() for name in numeric}}
+    texts = [name for name in ("country",) if name in rows.columns]
+    return {
+        key: rows[key].to_numpy(),
+        **{name: floats[name].to_numpy() for name in numeric},
+        **{name: np.array(rows[name].fill_null("").to_list(), dtype=np.str_) for name in texts},
+    }
 
 
 def _histories(rows: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
@@ -186,6 +194,8 @@ def _histories(rows: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
         "ends": ends,
         "product_ids": rows["product_id"].to_numpy(),
         "weights": rows["recency_weight"].to_numpy(),
+        "view_counts": rows["view_count"].to_numpy(),
+        "add_to_cart_counts": rows["add_to_cart_count"].to_numpy(),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from grpc_server.online_features import FeatureSnapshot, write_snapshot
+from grpc_server.online_features import HISTORIES, FeatureSnapshot, write_snapshot
 from grpc_server.prediction_log import CLOSED, OPEN, SpoolError, claim_orphans, read_records
 
 PRODUCTS = "gold.product_features"
@@ -130,6 +130,5 @@ def _histories(arrays: Mapping[str, Any], kept: Any) -> dict[str, Any]:
         "customer_id": arrays["customer_id"][kept],
         "starts": ends - lengths[kept],
         "ends": ends,
-        "product_ids": arrays["product_ids"][rows],
-        "weights": arrays["weights"][rows],
+        **{name: arrays[name][rows] for name in HISTORIES},
     }

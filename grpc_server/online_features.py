@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+HISTORIES = ("product_ids", "weights", "view_counts", "add_to_cart_counts")
+"""Columns of a snapshot of `gold.interactions` that have one entry per customer and product."""
 
 
 def write_snapshot(
@@ -54,12 +56,18 @@ class FeatureSnapshot:
             return np.full(len(positions), np.nan)
         return np.where(positions < 0, np.nan, column[positions])
 
-    def history(self, position: int) -> tuple[Array, Array]:
-        """A customer's products and their weights, from a snapshot of `gold.interactions`; empty for position -1."""
-        if position < 0:
-            return np.empty(0, dtype=np.int64), np.empty(0)
-        start, end = self._arrays["starts"][position], self._arrays["ends"][position]
-        return np.asarray(self._arrays["product_ids"][start:end]), np.asarray(self._arrays["weights"][start:end])
+    def text(self, name: str, position: int) -> str:
+        """A text column at a position; empty where the row, the column or the value is unknown."""
+        column = self._arrays.get(name)
+        return "" if column is None or position < 0 else str(column[position])
+
+    def history(self, position: int) -> tuple[Array, ...]:
+        """A customer's products, their weights, views and carts, from a snapshot of `gold.interactions`.
+
+        All are empty for position -1.
+        """
+        start, end = (0, 0) if position < 0 else (self._arrays["starts"][position], self._arrays["ends"][position])
+        return tuple(np.asarray(self._arrays[name][start:end]) for name in HISTORIES)
 
 
 @dataclass(frozen=True)

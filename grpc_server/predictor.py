@@ -13,13 +13,17 @@ from grpc_server.errors import CallError, no_champion, not_found, starting
 from grpc_server.metrics import Metrics
 from grpc_server.online_features import FeatureSnapshot
 from grpc_server.prediction_log import PredictionLog, SpoolError
+from grpc_server.recommend_histories import histories, with_country
+from grpc_server.recommend_options import RecommendOptions, lake_id, options
 from grpc_server.state import ServedModel, State, StateHolder
 from training.columns import object_array
+from training.recommend_request import as_of_day
 from training.use_case import UseCase
 from training.use_cases import get
 
 Array = np.ndarray[Any, Any]
 DEFAULT_K = 10
+CUSTOMERS = "gold.customer_features"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,7 @@ class Call:
 
     overrides: given features by name, NaN where absent. campaign_ids: "" where absent. k: None where absent.
     min_price, max_price: NaN where absent. field_prefix: how violations name the features' message.
+    recommend: what a recommendation asks for beside k; empty for none.
     """
 
     use_case: str
@@ -35,6 +40,7 @@ class Call:
     overrides: Mapping[str, Array] = field(default_factory=dict)
     campaign_ids: Sequence[str] = ()
     k: Sequence[int | None] = ()
+    recommend: Sequence[RecommendOptions] = ()
     min_price: Array | None = None
     max_price: Array | None = None
     explain: bool = False
@@ -157,10 +163,11 @@ class _Work:
         self.use_case, self.served, self.snapshot, self.state = use_case, served, snapshot, state
         self.call, self.errors = call, errors
         count = len(call.entity_ids)
-        self.ids = np.array([_number(entity) for entity in call.entity_ids], dtype=np.int64)
+        self.ids = np.array([lake_id(entity) for entity in call.entity_ids], dtype=np.int64)
         unknown = np.full(count, -1, dtype=np.int64)
         self.positions = snapshot.positions(self.ids) if snapshot else unknown
         self.campaign_ids = list(call.campaign_ids) or [""] * count
+        self.asked = list(call.recommend) or [RecommendOptions()] * count
         self.warnings: list[list[str]] = [list(served.warnings) for _ in range(count)]
         self.request_features: list[list[str]] = [[] for _ in range(count)]
         self.default_features: list[list[str]] = [[] for _ in range(count)]
@@ -178,8 +185,8 @@ class _Work:
         if not len(self.valid):
             return
         if recommends:
-            inputs, known = self._histories()
-            self.logged["history_length"] = known
+            inputs = self._histories()
+            self.logged["history_length"] = np.array([float(len(ids)) for ids in inputs["history_product_ids"]])
         else:
             inputs = {name: column[self.valid] for name, column in inputs.items()}
             defaults = self.served.model.defaults
@@ -188,9 +195,12 @@ class _Work:
             }
         options = self._options()
         outputs = self.served.model.predict(inputs, options)
-        self.logged |= {name: column for name, column in options.items() if name != "product_id"}
+        self.logged |= {name: column for name, column in options.items() if name not in ("product_id", "as_of_day")}
         self.logged |= outputs
         self.outputs = {name: self._spread(column) for name, column in outputs.items()}
+        if recommends:
+            for item, products in zip(self.valid.tolist(), outputs["item_ids"], strict=True):
+                self.warnings[item] += [] if len(products) else ["no_products_left"]
         if self.call.explain:
             self.explanation = self.use_case.explain(self.served.model, inputs, options)
 
@@ -273,19 +283,14 @@ class _Work:
                 columns["campaign_days"][item] = campaign.campaign_days
         return columns
 
-    def _histories(self) -> tuple[dict[str, Array], Array]:
-        histories = [
-            self.snapshot.history(int(self.positions[item])) if self.snapshot else (np.empty(0, np.int64), np.empty(0))
-            for item in self.valid.tolist()
-        ]
-        for item, (products, _) in zip(self.valid.tolist(), histories, strict=True):
-            if not len(products):
-                self.warnings[item].append("cold_start")
-        inputs = {
-            "history_product_ids": object_array([products for products, _ in histories]),
-            "history_weights": object_array([weights for _, weights in histories]),
-        }
-        return inputs, np.array([float(len(products)) for products, _ in histories])
+    def _histories(self) -> dict[str, Array]:
+        asked = [self.asked[item] for item in self.valid.tolist()]
+        found = histories(self.snapshot, self.positions[self.valid], asked)
+        cold = [len(products) == 0 for products in found["history_product_ids"]]
+        for item in self.valid[cold].tolist():
+            self.warnings[item].append("cold_start")
+            self.asked[item] = with_country(self.asked[item], self.state.features.get(CUSTOMERS), self.ids[item])
+        return found
 
     def _options(self) -> dict[str, Array]:
         nothing = np.full(len(self.errors), np.nan)
@@ -293,6 +298,8 @@ class _Work:
             "k": np.array([k or DEFAULT_K for k in self.call.k] or [DEFAULT_K] * len(self.errors), dtype=np.int64),
             "campaign_id": object_array(self.campaign_ids),
             "product_id": self.ids,
+            "as_of_day": np.full(len(self.errors), as_of_day(self.snapshot.as_of) if self.snapshot else np.nan),
+            **(options(self.asked) if self.use_case.name == "recommender" else {}),
             "request_min_price": nothing if self.call.min_price is None else self.call.min_price,
             "request_max_price": nothing if self.call.max_price is None else self.call.max_price,
         }
@@ -305,11 +312,6 @@ class _Work:
         spread = np.empty(len(self.errors), dtype=column.dtype)
         spread[self.valid] = column
         return spread
-
-
-def _number(entity: str) -> int:
-    """The lake's id for the wire's; -1, which no snapshot has, for what is no id of the lake."""
-    return int(entity) if entity.isdecimal() and entity.isascii() and len(entity) < 19 else -1
 
 
 def _plain(values: Array) -> Any:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from grpc_server.errors import HTTP_STATUS, CallError, Violation, internal, invalid, to_json
 from grpc_server.metrics import Metrics
 from grpc_server.predictor import Answers, Call, Predictor
+from grpc_server.rest_recommend import RECOMMEND_FIELDS, recommend_options
 from grpc_server.state import StateHolder
 from training.use_cases import USE_CASES, get
 
@@ -63,7 +64,7 @@ ENDPOINTS = {
     "/score/clv": Endpoint("clv", "ClvService/PredictClv", (), _number("clv_180d")),
     "/score/propensity": Endpoint("propensity", "PropensityService/ScorePropensity", ("campaign_id",), _propensity),
     "/segment": Endpoint("segmentation", "SegmentationService/AssignSegment", (), _segment),
-    "/recommend": Endpoint("recommender", "RecommenderService/Recommend", ("k",), _items),
+    "/recommend": Endpoint("recommender", "RecommenderService/Recommend", ("k", *RECOMMEND_FIELDS), _items),
     "/price": Endpoint(
         "pricing", "PricingService/SuggestPrice", ("min_price", "max_price"), _number("price_suggested")
     ),
@@ -175,6 +176,7 @@ def _call(endpoint: Endpoint, given: Mapping[str, Any], key: str) -> Call:
     if k is not None and (isinstance(k, bool) or not isinstance(k, int)):
         wrong.append(Violation("k", "must be a whole number"))
     ids = {name: _id(given.get(name), name, wrong) for name in (key, "campaign_id")}
+    recommend = recommend_options(given, wrong) if use_case.name == "recommender" else None
     if wrong:
         raise invalid(wrong)
     return Call(
@@ -183,6 +185,7 @@ def _call(endpoint: Endpoint, given: Mapping[str, Any], key: str) -> Call:
         overrides=overrides,
         campaign_ids=[ids["campaign_id"]],
         k=[k],
+        recommend=[recommend] if recommend else [],
         min_price=prices["min_price"],
         max_price=prices["max_price"],
     )

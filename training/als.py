@@ -1,111 +1,90 @@
-"""Fit the recommenders: the eligible catalogue, its popularity, and item factors by implicit ALS."""
+"""Fit the recommenders: item factors by implicit ALS, and the models made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from training import columns, ranking
-from training.history_recommender import HistoryRecommender, PopularityRecommender, confidence
-from training.use_case import Columns
+from training import eligible
+from training.catalogue import Catalogue
+from training.fold_in import confidence
+from training.history_recommender import HistoryRecommender
+from training.interactions import INTEREST, Past, histories
+from training.popularity_recommender import PopularityRecommender
+from training.recommend_request import History, as_of_day
 
 Array = np.ndarray[Any, Any]
-BUYERS = (20, 10, 5, 2, 1)
-MAX_PRODUCTS = 30_000
-SOLD_WITHIN_DAYS = 90.0
-FACTORS, REGULARIZATION, ITERATIONS = 32, 20.0, 10
-REPEATS = (0.0, 0.1, 0.3, 1.0, 3.0)
-"""Tried for the weight of own purchases: groceries are bought again, fashion hardly is."""
+FACTORS, ITERATIONS = 64, 8
+MAX_LISTS = 20_000
 
 
-def catalogue(interactions: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The products that may be recommended, by id, with `buyers`, `popularity` and `purchases`, and what chose them.
+def fit_popularity(past: Past, *, by: str = "popularity") -> PopularityRecommender:
+    """Products by their recency-weighted purchases, or `by` another column of the eligible ones."""
+    catalogue, params, _ = prepare(past, by=by)
+    return PopularityRecommender(catalogue, params)
 
-    Eligible is what was sold lately to enough customers; "enough" is the most that keeps half of all purchases.
-    """
-    products = (
-        interactions.filter(pl.col("purchase_count") > 0)
-        .group_by("product_id")
-        .agg(
-            buyers=pl.len(),
-            popularity=pl.col("recency_weight").sum(),
-            purchases=pl.col("purchase_count").sum(),
-            last_sold_days=pl.col("recency_days").min(),
-        )
+
+def fit_history(past: Past, blend: Mapping[str, Any]) -> HistoryRecommender:
+    """Item factors of the eligible catalogue and a chosen blend; `blend` is part of the model's params."""
+    catalogue, params, lift = prepare(past)
+    factors = item_factors(past.interactions, catalogue.product_ids, regularization=blend["regularization"])
+    params = {**params, "factors": factors.shape[1], "iterations": ITERATIONS, **blend}
+    return HistoryRecommender(catalogue, params, factors=factors, lift=lift)
+
+
+def with_blend(model: HistoryRecommender, **blend: Any) -> HistoryRecommender:
+    """The same factors, blended otherwise."""
+    return HistoryRecommender(
+        model.catalogue, {**model.params, **blend}, factors=model.factors, lift=model.lift, lists=None
     )
-    sold = products.filter(pl.col("last_sold_days") <= SOLD_WITHIN_DAYS)
-    half = sold.select(pl.col("purchases").sum()).item() / 2
-    enough = (n for n in BUYERS if sold.filter(pl.col("buyers") >= n).select(pl.col("purchases").sum()).item() >= half)
-    minimum = next(enough, 1)
-    kept = sold.filter(pl.col("buyers") >= minimum).top_k(MAX_PRODUCTS, by="buyers").sort("product_id")
-    facts = {"catalogue_size": kept.height, "min_buyers": minimum, "sold_within_days": SOLD_WITHIN_DAYS}
-    return kept, facts
 
 
-def fit_popularity(interactions: pl.DataFrame, *, by: str = "popularity") -> PopularityRecommender:
-    """Products by their recency-weighted purchases, or `by` another column of the catalogue."""
-    products, facts = catalogue(interactions)
-    return PopularityRecommender(products["product_id"].to_numpy(), products[by].to_numpy(), facts)
+def latest_histories(past: Past) -> Sequence[History]:
+    """The histories of the customers seen last, at most 20,000."""
+    seen = past.interactions.group_by("customer_id").agg(pl.col("recency_days").min())
+    latest = seen.sort("recency_days", "customer_id").head(MAX_LISTS).select("customer_id")
+    return histories(past.interactions.join(latest, on="customer_id", how="semi"))
 
 
-def fit_history(interactions: pl.DataFrame, *, repeat: float) -> HistoryRecommender:
-    """Item factors of the eligible catalogue, blended with own purchases weighted by `repeat`."""
-    products, facts = catalogue(interactions)
-    ids = products["product_id"].to_numpy()
-    params = {
-        **facts,
-        "factors": FACTORS,
-        "regularization": REGULARIZATION,
-        "iterations": ITERATIONS,
-        "repeat": repeat,
-    }
-    factors = _item_factors(interactions, ids)
-    return HistoryRecommender(ids, products["popularity"].to_numpy(), params, factors=factors)
+def prepare(past: Past, *, by: str = "popularity") -> tuple[Catalogue, dict[str, Any], Array]:
+    """The catalogue, the facts on it that go to the model's params, and the lift of its products."""
+    kept, facts = eligible.eligible(past.interactions)
+    catalogue = eligible.catalogue(
+        past.interactions, kept, products=past.products, customers=past.customers, popularity=by
+    )
+    return catalogue, {**facts, "as_of_day": as_of_day(past.as_of)}, eligible.lift(kept, past.recent)
 
 
-def choose_repeat(interactions: pl.DataFrame, rows: pl.DataFrame, *, sample: int = 500) -> float:
-    """The weight of own purchases with the best NDCG@10 on `rows`, whose purchases came after `interactions`."""
-    rows = rows.sample(min(sample, rows.height), seed=0)
-    model = fit_history(interactions, repeat=0.0)
-    scores = {repeat: _ndcg(with_repeat(model, repeat), rows) for repeat in REPEATS}
-    return max(scores, key=lambda repeat: scores[repeat])
-
-
-def with_repeat(model: HistoryRecommender, repeat: float) -> HistoryRecommender:
-    """The same factors, own purchases weighted otherwise."""
-    params = {**model.params, "repeat": repeat}
-    return HistoryRecommender(model.product_ids, model.popularity, params, factors=model.factors)
-
-
-def history_columns(rows: pl.DataFrame) -> Columns:
-    """The model's inputs from rows with the list columns `history_product_ids` and `history_weights`."""
-    return {
-        name: columns.object_array([entry.to_numpy() for entry in rows[name]])
-        for name in ("history_product_ids", "history_weights")
-    }
-
-
-def _ndcg(model: HistoryRecommender, rows: pl.DataFrame) -> float:
-    ranked = model.predict(history_columns(rows), {})["item_ids"]
-    found = ranking.hits(list(ranked), [entry.to_numpy() for entry in rows["bought"]])
-    return float(ranking.ndcg(found, rows["bought"].list.len().to_numpy()).mean())
-
-
-def _item_factors(interactions: pl.DataFrame, product_ids: Array) -> Array:
+def item_factors(
+    interactions: pl.DataFrame, product_ids: Array, *, regularization: float, iterations: int = ITERATIONS
+) -> Array:
+    """Products x d factors; d is smaller than 64 where there are few products."""
     from implicit.als import AlternatingLeastSquares
-    from scipy.sparse import csr_matrix
     from threadpoolctl import threadpool_limits
 
-    known = interactions.filter(pl.col("product_id").is_in(product_ids.tolist())).sort("customer_id", "product_id")
-    customers, row = np.unique(known["customer_id"].to_numpy(), return_inverse=True)
-    column = np.searchsorted(product_ids, known["product_id"].to_numpy())
-    values = confidence(known["recency_weight"].to_numpy()).astype(np.float32)
-    purchases = csr_matrix((values, (row, column)), shape=(len(customers), len(product_ids)))
-    settings: Mapping[str, Any] = {"regularization": REGULARIZATION, "iterations": ITERATIONS, "random_state": 0}
-    # implicit runs its own threads; a threaded BLAS under them is ten times slower
+    values, row, column = entries(interactions, product_ids)
+    size = min(FACTORS, max(1, len(product_ids) // 2))
+    purchases = _matrix(values.astype(np.float32), row, column, len(product_ids))
+    settings: Mapping[str, Any] = {"regularization": regularization, "iterations": iterations, "random_state": 0}
+    # implicit runs its own threads; the import above loads a BLAS that was not there to be limited before
     with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(factors=FACTORS, num_threads=2, use_gpu=False, **settings)
+        model = AlternatingLeastSquares(factors=size, num_threads=2, use_gpu=False, **settings)
         model.fit(purchases, show_progress=False)
     factors: Array = np.asarray(model.item_factors, dtype=np.float32)
     return factors
+
+
+def entries(interactions: pl.DataFrame, product_ids: Array) -> tuple[Array, Array, Array]:
+    """The confidence, row and column of each interaction with one of the products."""
+    known = interactions.filter(pl.col("product_id").is_in(product_ids.tolist())).sort("customer_id", "product_id")
+    row = np.unique(known["customer_id"].to_numpy(), return_inverse=True)[1]
+    interest = known.select(INTEREST.cast(pl.Float64)).to_series().to_numpy()
+    column = np.searchsorted(product_ids, known["product_id"].to_numpy())
+    return confidence(known["recency_weight"].to_numpy(), interest), row, column
+
+
+def _matrix(values: Array, row: Array, column: Array, products: int) -> Any:
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix((values, (row, column)), shape=(int(row.max(initial=-1)) + 1, products))

@@ -7,6 +7,7 @@ from shopsphere.v1 import recommender_pb2_grpc
 
 from grpc_server.checks import check_batch_size
 from grpc_server.predictor import Answers, Call, Predictor
+from grpc_server.recommend_options import RecommendOptions
 from grpc_server.services import wire
 
 
@@ -21,7 +22,8 @@ class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
             Call(
                 use_case="recommender",
                 entity_ids=[request.customer_id],
-                k=[request.k if request.HasField("k") else None],
+                k=[_optional(request, "k")],
+                recommend=[_options(request)],
                 explain=wire.explains(request),
                 max_age_seconds=wire.max_age(request),
             )
@@ -35,16 +37,48 @@ class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
         wire.one_form(request.customer_ids, request.requests)
         ids = list(request.customer_ids) or [item.customer_id for item in request.requests]
         check_batch_size(len(ids))
-        same = request.k if request.HasField("k") else None
-        k = [item.k if item.HasField("k") else None for item in request.requests] or [same] * len(ids)
-        answers = self._predictor.predict(Call(use_case="recommender", entity_ids=ids, k=k))
+        asked: list[pb.RecommendRequest] = list(request.requests) or [_same(request)] * len(ids)
+        answers = self._predictor.predict(
+            Call(
+                use_case="recommender",
+                entity_ids=ids,
+                k=[_optional(item, "k") for item in asked],
+                recommend=[_options(item) for item in asked],
+            )
+        )
         results = [
             pb.RecommendResult(customer_id=entity, error=wire.item_error(error))
             if (error := answers.errors[item]) is not None
-            else pb.RecommendResult(customer_id=entity, items=_items(answers, item))
+            else pb.RecommendResult(
+                customer_id=entity, items=_items(answers, item), warnings=wire.warnings(answers.warnings[item])
+            )
             for item, entity in enumerate(ids)
         ]
         return pb.BatchRecommendResponse(results=results, metadata=wire.batch_metadata(answers))
+
+
+def _optional(request: Any, name: str) -> Any:
+    return getattr(request, name) if request.HasField(name) else None
+
+
+def _same(request: pb.BatchRecommendRequest) -> pb.RecommendRequest:
+    """The options that all of a batch's customer_ids have in common."""
+    return pb.RecommendRequest(
+        k=_optional(request, "k"),
+        include_repeats=_optional(request, "include_repeats"),
+        categories=request.categories,
+        exclude_product_ids=request.exclude_product_ids,
+    )
+
+
+def _options(request: pb.RecommendRequest) -> RecommendOptions:
+    return RecommendOptions(
+        include_repeats=_optional(request, "include_repeats"),
+        categories=tuple(request.categories),
+        exclude_product_ids=tuple(request.exclude_product_ids),
+        recent_product_ids=tuple(request.recent_product_ids),
+        country=request.country,
+    )
 
 
 def _items(answers: Answers, item: int) -> list[pb.RecommendedItem]:

@@ -14,6 +14,7 @@ from grpc_server.predictor import Answers, Array
 WARNINGS = {
     "baseline": "The use case's simple baseline answers: no model has beaten it yet.",
     "cold_start": "The customer has no history: the most popular products are answered.",
+    "no_products_left": "No product of the catalogue passes the filters.",
     "trained_after_as_of": "The model was trained on data from after the served date.",
     "campaign_ended": "No campaign is live: the last one that ended is used.",
     "revenue_inconsistent": "The given revenue is far from avg_price times units.",
@@ -89,7 +90,7 @@ def metadata(answers: Answers) -> common_pb2.PredictionMetadata:
         data=data_version(answers.snapshot),
         request_features=answers.request_features[0],
         default_features=answers.default_features[0],
-        warnings=_warnings(answers.warnings[0]),
+        warnings=warnings(answers.warnings[0]),
     )
 
 
@@ -99,7 +100,7 @@ def batch_metadata(answers: Answers) -> common_pb2.BatchMetadata:
         batch_id=answers.batch_id,
         model=_model(answers),
         data=data_version(answers.snapshot),
-        warnings=_warnings(answers.served.warnings),
+        warnings=warnings(answers.served.warnings),
     )
 
 
@@ -129,5 +130,6 @@ def _model(answers: Answers) -> common_pb2.ModelVersion:
     return common_pb2.ModelVersion(name=served.use_case.name, version=served.version, alias=served.alias)
 
 
-def _warnings(codes: Iterable[str]) -> list[common_pb2.Warning]:
+def warnings(codes: Iterable[str]) -> list[common_pb2.Warning]:
+    """Codes with a sentence each."""
     return [common_pb2.Warning(code=code, message=WARNINGS.get(code, code)) for code in codes]

@@ -16,7 +16,9 @@ histories as (
     select
         customer_id,
         list(product_id order by product_id) as history_product_ids,
-        list(recency_weight order by product_id) as history_weights
+        list(recency_weight order by product_id) as history_weights,
+        list(view_count order by product_id) as history_view_counts,
+        list(add_to_cart_count order by product_id) as history_add_to_cart_counts
     from known
     group by customer_id
 )
@@ -24,7 +26,9 @@ select
     customer_id,
     bought,
     coalesce(history_product_ids, []) as history_product_ids,
-    coalesce(history_weights, []) as history_weights
+    coalesce(history_weights, []) as history_weights,
+    coalesce(history_view_counts, []) as history_view_counts,
+    coalesce(history_add_to_cart_counts, []) as history_add_to_cart_counts
 from bought
 left join histories using (customer_id)
 order by customer_id

@@ -48,6 +48,7 @@ def test_snapshots_lose_the_customer_and_nobody_else(tmp_path):
     ids = np.array([6, 7, 8])
     history = {"customer_id": ids, "starts": np.array([0, 1, 3]), "ends": np.array([1, 3, 4])}
     history |= {"product_ids": np.array([60, 70, 71, 80]), "weights": np.array([0.6, 0.7, 0.71, 0.8])}
+    history |= {"view_counts": np.array([0, 1, 2, 3]), "add_to_cart_counts": np.array([0, 0, 1, 0])}
     tables = {"gold.interactions": history, "gold.customer_features": {"customer_id": ids, "age": np.array([1, 2, 3])}}
     for table, arrays in tables.items():
         folder = tmp_path / f"server/features/{table}/1-20240101T000000"

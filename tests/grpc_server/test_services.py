@@ -37,8 +37,9 @@ from grpc_server.predictor import Call, Predictor
 from grpc_server.rest import make_app
 from grpc_server.services import add_services
 from grpc_server.state import ServedModel, State, StateHolder
+from training.catalogue import Catalogue
 from training.constant import ConstantModel
-from training.history_recommender import PopularityRecommender
+from training.popularity_recommender import PopularityRecommender
 from training.price_model import PriceModel
 from training.use_cases import USE_CASES, get
 
@@ -74,7 +75,10 @@ def state(tmp_path):
     customers = {name: np.array([1.0, np.nan]) for name in sorted(names - {"uplift_mean", "campaign_days"})}
     products = {name: np.array([10.0]) for name in sorted(feature.name for feature in get("pricing").features)}
     snapshots = {
-        "gold.customer_features": ("customer_id", {"customer_id": np.array([1, 2]), **customers}),
+        "gold.customer_features": (
+            "customer_id",
+            {"customer_id": np.array([1, 2]), "country": np.array(["", "US"]), **customers},
+        ),
         "gold.product_features": ("product_id", {"product_id": np.array([5]), **products}),
         "gold.interactions": (
             "customer_id",
@@ -84,6 +88,8 @@ def state(tmp_path):
                 "ends": np.array([2]),
                 "product_ids": np.array([5, 6]),
                 "weights": np.array([1.0, 0.5]),
+                "view_counts": np.array([0, 3]),
+                "add_to_cart_counts": np.array([0, 1]),
             },
         ),
     }
@@ -106,7 +112,18 @@ def state(tmp_path):
         "clv": served("clv", SpendEcho()),
         "propensity": served("propensity", rate, warnings=("baseline",)),
         "recommender": served(
-            "recommender", PopularityRecommender(np.array([5, 6, 8]), np.array([9, 3, 1]), {"catalogue_size": 3})
+            "recommender",
+            PopularityRecommender(
+                Catalogue(
+                    product_ids=np.array([5, 6, 8]),
+                    popularity=np.array([9, 3, 1]),
+                    category=np.array([0, 1, 1]),
+                    category_names=np.array(["Home", "Sports"]),
+                    country_names=np.array(["US"]),
+                    country_popularity=np.array([[1, 2, 3]]),
+                ),
+                {"catalogue_size": 3},
+            ),
         ),
         "pricing": served("pricing", PriceModel("elastic", defaults={"avg_price": 10.0}, params={}, arrays=panel)),
     }
@@ -185,6 +202,47 @@ def test_a_value_comes_from_request_then_lake_then_default(channel, tmp_path):
         [answer.metadata.prediction_id] for answer in (by_lake, by_request, by_default)
     ]
     assert [record["columns"]["monetary"] for record in records] == [[1.0], [0.0], [7.0]]
+
+
+def recommended(answer):
+    """Products and warnings of an answer."""
+    warnings = answer.warnings if hasattr(answer, "warnings") else answer.metadata.warnings
+    return [item.product_id for item in answer.items], [warning.code for warning in warnings]
+
+
+@pytest.mark.parametrize(
+    ("asked", "products", "warnings"),
+    [
+        ({"customer_id": "1"}, ["5", "6", "8"], []),
+        ({"customer_id": "1", "include_repeats": False}, ["8"], []),
+        ({"customer_id": "1", "categories": ["Sports"], "exclude_product_ids": ["8"]}, ["6"], []),
+        ({"customer_id": "1", "categories": ["Cars"]}, [], ["no_products_left"]),
+        ({"customer_id": "7"}, ["5", "6", "8"], ["cold_start"]),
+        ({"customer_id": "7", "country": "US"}, ["8", "6", "5"], ["cold_start"]),
+        ({"customer_id": "2"}, ["8", "6", "5"], ["cold_start"]),
+        ({"customer_id": "7", "recent_product_ids": ["5", "x"], "include_repeats": False}, ["6", "8"], []),
+    ],
+)
+def test_a_recommendation_takes_options(channel, rest, asked, products, warnings):
+    """The same from a unary call, a batch and REST; a cold customer's country comes from request or lake."""
+    stub = recommender_pb2_grpc.RecommenderServiceStub(channel)
+    request = recommender_pb2.RecommendRequest(**asked)
+    assert recommended(stub.Recommend(request)) == (products, warnings)
+    batch = stub.BatchRecommend(recommender_pb2.BatchRecommendRequest(requests=[request, request]))
+    assert [recommended(result) for result in batch.results] == [(products, warnings)] * 2
+    document = rest("POST", "/recommend", content=json.dumps(asked)).json()
+    assert [item["product_id"] for item in document["rec_list"]] == products
+    assert document["warnings"] == warnings
+
+
+def test_options_of_a_recommendation_have_limits(channel, rest):
+    """All that are broken are named; REST names wrong types too."""
+    stub = recommender_pb2_grpc.RecommenderServiceStub(channel)
+    request = recommender_pb2.RecommendRequest(customer_id="1", country="x" * 65, categories=["a"] * 101)
+    assert refused(stub.Recommend, request)[2] == ["categories", "country"]
+    wrong = {"customer_id": 1, "include_repeats": "yes", "categories": "Toys", "country": 3}
+    told = rest("POST", "/recommend", content=json.dumps(wrong)).json()["error"]
+    assert all(name in json.dumps(told) for name in ("include_repeats", "categories", "country"))
 
 
 def test_the_other_services_answer_by_id(channel):

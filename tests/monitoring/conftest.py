@@ -12,8 +12,9 @@ from lakehouse.predictions import append_records
 from lakehouse.storage import Lake
 from monitoring.settings import MonitoringSettings
 from training import columns, use_cases
+from training.catalogue import Catalogue
 from training.constant import ConstantModel
-from training.history_recommender import PopularityRecommender
+from training.popularity_recommender import PopularityRecommender
 from training.registry import Registry
 
 AS_OF = datetime(2024, 4, 1)
@@ -32,7 +33,9 @@ def registry_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     registry.log("clv", clv, example=(example, {}), metrics={}, tags=trained)
     propensity = ConstantModel("propensity", output="prob_response", value=0.1, defaults={"age": 40.0})
     registry.log("propensity", propensity, example=({"age": np.ones(2)}, {}), metrics={"auc": 0.6}, tags={})
-    recommender = PopularityRecommender(np.arange(1, 5), np.arange(4, 0, -1), {"catalogue_size": 4})
+    recommender = PopularityRecommender(
+        Catalogue(product_ids=np.arange(1, 5), popularity=np.arange(4, 0, -1)), {"catalogue_size": 4}
+    )
     empty = {
         "history_product_ids": columns.object_array([np.array([1]), np.array([2])]),
         "history_weights": columns.object_array([np.array([1.0]), np.array([1.0])]),

@@ -1,38 +1,322 @@
-"""Recommendations: a function from history to products, as implicit computes it."""
+"""Recommendations: a function from history to products, blended, filtered, and never without an answer."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
+import polars as pl
+import pytest
 
-from training import columns
-from training.history_recommender import PopularityRecommender
-from training.use_cases import get
+from training import als, artifact, blend, columns, eligible, item_models
+from training.catalogue import ALWAYS, Catalogue
+from training.history_recommender import HistoryRecommender
+from training.interactions import Past, histories, with_histories
+from training.popularity_recommender import PopularityRecommender
+from training.recommend_request import HISTORY, History, as_of_day
+from training.use_case import Dataset
+from training.use_cases import get, recommender
+
+AS_OF = datetime(2024, 3, 1)
 
 
-def ask(model, products, weights, k):
+def ask(model, products=(), weights=(), k=10, *, views=None, **options):
     """One customer's list."""
-    inputs = {
-        "history_product_ids": columns.object_array([np.array(products, dtype=np.int64)]),
-        "history_weights": columns.object_array([np.array(weights, dtype=np.float64)]),
-    }
-    return {name: column[0] for name, column in model.predict(inputs, {"k": np.array([k])}).items()}
+    views = np.zeros(len(products)) if views is None else np.array(views)
+    history = (np.array(products, dtype=np.int64), np.array(weights, dtype=np.float64), views, np.zeros(len(products)))
+    inputs = {name: columns.object_array([part]) for name, part in zip(HISTORY, history, strict=True)}
+    asked = {"k": np.array([k])}
+    for name, value in options.items():
+        asked[name] = columns.object_array([value]) if isinstance(value, list | str) else np.array([value])
+    return {name: column[0] for name, column in model.predict(inputs, asked).items()}
 
 
-def test_an_empty_history_gets_the_most_popular():
+@pytest.fixture
+def popular():
+    """Products 5, 6 and 8, and 9 that is hardly sold; 8 is launched later, 6 and 9 are books."""
+    day = int(as_of_day(AS_OF))
+    catalogue = Catalogue(
+        product_ids=np.array([5, 6, 8]),
+        popularity=np.array([9, 3, 4]),
+        category=np.array([1, 0, 1]),
+        launch_day=np.array([ALWAYS, day, day + 10]),
+        category_names=np.array(["Books", "Toys"]),
+        country_names=np.array(["IN", "US"]),
+        country_popularity=np.array([[1, 5, 2], [1, 1, 9]]),
+        rest_ids=np.array([9]),
+        rest_category=np.array([0]),
+        rest_launch_day=np.array([ALWAYS]),
+    )
+    return PopularityRecommender(catalogue, {"catalogue_size": 3, "as_of_day": float(day + 20)})
+
+
+def past_of(rows, *, as_of=AS_OF):
+    """What is known from (customer, product, weight) rows: each weight is that many purchases of today."""
+    frame = pl.DataFrame(rows, schema=["customer_id", "product_id", "purchase_count"], orient="row")
+    counts = (
+        frame.group_by("customer_id", "product_id")
+        .agg(pl.col("purchase_count").sum())
+        .with_columns(
+            recency_weight=pl.col("purchase_count").cast(pl.Float64),
+            recency_days=pl.lit(0.0),
+            view_count=pl.lit(0),
+            add_to_cart_count=pl.lit(0),
+        )
+    )
+    products = pl.DataFrame({"product_id": frame["product_id"].unique().sort()}).with_columns(
+        category=pl.lit("Toys"), launch_date=pl.lit(None, dtype=pl.Date)
+    )
+    sold = counts.group_by("product_id").agg(total=pl.col("purchase_count").sum())
+    return Past(
+        as_of=as_of,
+        interactions=counts.sort("customer_id", "product_id"),
+        recent=sold.with_columns(recent=pl.col("total").cast(pl.Float64)),
+        products=products,
+        customers=pl.DataFrame({"customer_id": frame["customer_id"].unique()}).with_columns(country=pl.lit("US")),
+    )
+
+
+def data_of(past, test=None, *, tuning=None):
+    """A dataset of that past; its test rows are what customers bought next, as (customer, products)."""
+    bought = pl.DataFrame(test or [(1, [10])], schema=["customer_id", "bought"], orient="row")
+    rows = with_histories(bought, past.interactions)
+    empty = replace(past, interactions=past.interactions.clear())
+    return Dataset(
+        train=past.interactions,
+        test=rows,
+        labels_end=past.as_of,
+        as_of=past.as_of,
+        data_versions={},
+        extra={"past": past, "tuning": tuning or (empty, rows.clear())},
+    )
+
+
+PLAIN = blend.params(blend.Weights(0.0, 0.0, 0.0), blend.Weights(0.0, 0.0, 0.0), regularization=0.1)
+
+
+def board(size=12):
+    """A checkerboard with the diagonal withheld: customers buy the products of their own colour, but for one."""
+    rows = [(c, 100 + p, 1) for c in range(size) for p in range(size) if (c + p) % 2 == 0 and c != p]
+    return past_of(rows)
+
+
+def test_an_empty_history_gets_the_most_popular(popular):
     """Also one of unknown products, and no more than the catalogue has."""
-    model = PopularityRecommender(np.array([5, 6, 8]), np.array([9, 3, 4]), {"catalogue_size": 3})
-    assert list(ask(model, [], [], 2)["item_ids"]) == [5, 8]
-    assert list(ask(model, [404], [1.0], 10)["item_ids"]) == [5, 8, 6]
+    assert list(ask(popular, k=2)["item_ids"]) == [5, 8]
+    assert list(ask(popular, [404], [1.0])["item_ids"]) == [5, 8, 6, 9]
 
 
-def test_a_fitted_model_knows_what_is_bought_again(tiny_lake):
-    """A product with a heavy history is recommended as a repeat, and every list is distinct and ordered."""
-    data = get("recommender").dataset(tiny_lake)
+def test_a_cold_customer_gets_what_is_popular_in_the_country(popular):
+    """And everybody's popularity where the country is unknown; the reason says which."""
+    india = ask(popular, k=2, country="IN")
+    assert list(india["item_ids"]) == [6, 8]
+    assert list(india["item_reasons"]) == ["popular_in_country"] * 2
+    assert list(ask(popular, k=1, country="Mars")["item_reasons"]) == ["popular"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"categories": ["Books"]}, [6, 9]),
+        ({"categories": ["Books", "Toys"]}, [5, 8, 6, 9]),
+        ({"categories": ["Cars"]}, []),
+        ({"exclude_product_ids": [5, 9]}, [8, 6]),
+        ({"exclude_product_ids": [5, 6, 8]}, [9]),
+        ({"include_repeats": 0.0}, [8, 6]),
+        ({"as_of_day": as_of_day(AS_OF)}, [5, 6, 9]),
+        ({"as_of_day": as_of_day(AS_OF) - 1}, [5, 9]),
+    ],
+)
+def test_filters_leave_what_passes_them(popular, options, expected):
+    """Short lists are filled with the rest of the catalogue; only what passes no filter is left out."""
+    answer = ask(popular, [5, 9], [1.0, 2.0], **options)
+    assert list(answer["item_ids"]) == expected
+    assert list(answer["item_scores"]) == sorted(answer["item_scores"], reverse=True)
+
+
+def test_als_finds_the_withheld_product():
+    """Everybody's first new product is the one of their own colour that they have not bought."""
+    past = board()
+    model = als.fit_history(past, PLAIN)
+    inputs = recommender.history_columns(
+        with_histories(past.interactions.select("customer_id").unique().sort("customer_id"), past.interactions)
+    )
+    new = model.predict(inputs, {"k": np.full(12, 1), "include_repeats": np.zeros(12)})["item_ids"]
+    assert [100 + customer for customer in range(12)] == [int(items[0]) for items in new]
+
+
+def test_a_customer_unseen_in_training_is_folded_in():
+    """From nothing but what was bought lately: the answer is that of customers who bought the same."""
+    model = als.fit_history(board(), PLAIN)
+    odd = ask(model, [101, 103, 105], [1.0] * 3, k=3, include_repeats=0.0)
+    assert all(item % 2 for item in odd["item_ids"])
+    assert list(odd["item_reasons"]) == ["similar"] * 3
+
+
+def test_repeats_are_a_default_and_an_option():
+    """What is bought again is first with repeats, and absent without."""
+    model = als.with_blend(als.fit_history(board(), PLAIN), repeat=5.0)
+    heavy = {"products": [100, 102], "weights": [1.0, 9.0]}
+    assert ask(model, **heavy)["item_ids"][0] == 102
+    assert ask(model, **heavy)["item_reasons"][0] == "repeat"
+    assert not {100, 102} & set(ask(model, **heavy, include_repeats=0.0)["item_ids"])
+    without = als.with_blend(model, include_repeats=False)
+    assert not {100, 102} & set(ask(without, **heavy)["item_ids"])
+    assert ask(without, **heavy, include_repeats=1.0)["item_ids"][0] == 102
+
+
+def test_more_views_never_lower_a_product():
+    """Interest counts without a purchase, and a viewed product is new."""
+    model = als.with_blend(als.fit_history(board(), PLAIN), new_interest=1.0)
+    places = [
+        list(
+            ask(model, [100, 102, 111], [1.0, 1.0, 0.0], 12, views=[0, 0, views], include_repeats=0.0)["item_ids"]
+        ).index(111)
+        for views in (0, 2, 9)
+    ]
+    assert places == sorted(places, reverse=True)
+    assert places[-1] == 0
+
+
+def test_a_list_rests_on_the_history():
+    """A repeat rests on the purchases of itself."""
+    model = als.with_blend(als.fit_history(board(), PLAIN), repeat=5.0)
+    inputs = {
+        name: columns.object_array([np.array(part)])
+        for name, part in zip(HISTORY[:2], ([100, 102], [1.0, 9.0]), strict=True)
+    }
+    explained = get("recommender").explain(model, inputs, {"k": np.array([3])})["supporting_product_ids"]
+    assert explained[0][0] == 102
+    assert all(set(rests) <= {100, 102} for rests in explained)
+
+
+def test_stored_lists_answer_as_the_computation_does(tiny_lake, tmp_path):
+    """For the histories of training, for every k up to their length; and after a way through the artifact."""
+    past = get("recommender").dataset(tiny_lake).extra["past"]
+    plain = als.fit_history(past, {**PLAIN, "repeat": 0.5, "interest": 0.1, "trend": 0.5})
+    rows = with_histories(past.interactions.select("customer_id").unique().sort("customer_id"), past.interactions)
+    inputs = recommender.history_columns(rows)
+    plain.with_lists(histories(past.interactions)).save(tmp_path / "model")
+    stored = artifact.load(tmp_path / "model")
+    for k in (1, 10, 20, 30):
+        expected, answered = (model.predict(inputs, {"k": np.full(rows.height, k)}) for model in (plain, stored))
+        assert all(columns.equal(expected[name], answered[name], tolerance=1e-5) for name in expected)
+
+
+def test_a_stored_list_is_not_computed_again(tiny_lake, monkeypatch):
+    """Nothing as long as the catalogue is made for it; a filter or a new purchase is computed."""
+    past = get("recommender").dataset(tiny_lake).extra["past"]
+    known = histories(past.interactions)[0]
+    model = als.fit_history(past, PLAIN).with_lists([known])
+    computed = []
+    scores = HistoryRecommender._scores
+    monkeypatch.setattr(HistoryRecommender, "_scores", lambda *a: computed.append(1) or scores(*a))
+    inputs = dict(zip(HISTORY[:2], ([known.product_ids], [known.weights]), strict=True))
+    inputs["history_view_counts"] = [known.interest]
+    model.predict(inputs, {"k": [10]})
+    assert not computed
+    model.predict(inputs, {"k": [10], "include_repeats": [0.0]})
+    model.predict({**inputs, "history_weights": [known.weights + 1]}, {"k": [10]})
+    assert len(computed) == 2
+
+
+def test_the_artifact_names_no_customer(tiny_lake, tmp_path, naming):
+    """Stored lists are found by the history: forgetting a customer needs no new model."""
+    use_case = get("recommender")
+    data = use_case.dataset(tiny_lake)
+    model = use_case.fit(data)
+    model.save(tmp_path)
+    artifact.write_golden(tmp_path, model, *use_case.example(data))
+    assert naming(tmp_path) == []
+
+
+def test_the_blend_follows_how_the_shop_is_bought():
+    """Where customers buy their own things again, repeats get weight; where they never do, the default is new ones."""
+    generator = np.random.default_rng(0)
+    own = {c: generator.choice(60, 6, replace=False) for c in range(150)}
+    past = past_of([(c, 100 + int(p), 3) for c, products in own.items() for p in products])
+    again = [(c, (100 + np.sort(products[:3])).tolist()) for c, products in own.items()]
+    never = [(c, [100 + int(p) for p in range(60) if p not in own[c]][:3]) for c in own]
+    loyal, curious = (blend.choose(past, data_of(past, rows).test) for rows in (again, never))
+    assert loyal["repeat"] > 0
+    assert (loyal["include_repeats"], curious["include_repeats"]) == (True, False)
+    assert curious["repeat"] == 0
+
+
+def test_what_sells_better_lately_is_lifted():
+    """The lift is 1 for all where nothing changed, and above 1 for what sells better than usual."""
+    kept = pl.DataFrame({"product_id": [1, 2, 3]})
+    same = pl.DataFrame({"product_id": [1, 2, 3], "recent": [1.0, 2.0, 3.0], "total": [10, 20, 30]})
+    assert eligible.lift(kept, same) == pytest.approx([1, 1, 1])
+    rising = same.with_columns(recent=pl.Series([5.0, 2.0, 0.0]))
+    lift = eligible.lift(kept, rising)
+    assert lift[0] > 1 > lift[2]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[(1, 10, 1)], [(1, 10, 2), (1, 11, 1)], [(c, 10 + c, 1) for c in range(6)]],
+    ids=["one customer, one product", "one customer", "nobody shares a product"],
+)
+def test_tiny_shops_are_trained_on(rows):
+    """Also without an earlier window; k is more than there is, and who has bought everything gets something."""
+    data = data_of(past_of(rows))
     model = get("recommender").fit(data)
-    product = int(data.train["product_id"][0])
-    answer = ask(model, [product], [50.0], 10)
-    items, scores = list(answer["item_ids"]), list(answer["item_scores"])
-    assert len(set(items)) == len(items) == 10
-    assert scores == sorted(scores, reverse=True)
-    assert all(reason in ("repeat", "similar", "popular") for reason in answer["item_reasons"])
-    if model.params.get("repeat", 0) > 0 and product in items:
-        assert answer["item_reasons"][items.index(product)] == "repeat"
-    assert list(ask(model, [], [], 10)["item_reasons"]) == ["popular"] * 10
+    products = sorted({product for _, product, _ in rows})
+    assert sorted(ask(model, k=50)["item_ids"]) == products
+    everything = [products, [1.0] * len(products), 50]
+    assert sorted(ask(model, *everything)["item_ids"]) == products
+    assert list(ask(model, *everything, include_repeats=0.0)["item_ids"]) == []
+    assert all(np.isfinite(value) for value in get("recommender").evaluate(model, data).values())
+
+
+def test_named_baselines_know_the_board():
+    """BM25 neighbours and EASE find the withheld product too; own history finds what was bought."""
+    past = board()
+    popular = als.fit_popularity(past)
+    bought = [100, 102, 104, 106, 108]
+    for model in (item_models.bm25(popular, past), item_models.ease(popular, past)):
+        assert ask(model, bought, [1.0] * 5, 1, include_repeats=0.0)["item_ids"][0] % 2 == 0
+    own = item_models.OwnHistory(popular, interest=0.0)
+    assert list(ask(own, [103, 101], [2.0, 1.0], 2)["item_ids"]) == [103, 101]
+
+
+def test_nothing_is_learned_from_shuffled_purchases(tiny_lake):
+    """A model of them gains nothing over popularity, which the real one beats."""
+    use_case = get("recommender")
+    data = use_case.dataset(tiny_lake)
+    baseline = use_case.fit_baseline(data)
+    gains = {
+        name: use_case.gains(use_case.fit(rows), baseline, data)
+        for name, rows in {"real": data, "shuffled": use_case.shuffled(data)}.items()
+    }
+    assert np.quantile(gains["real"], 0.05) > 0
+    assert np.quantile(gains["shuffled"], 0.05) <= 0
+
+
+def test_earlier_windows_see_nothing_of_later_ones(tiny_lake):
+    """Each ends where the next begins, and from silver gold's rows come out, views included."""
+    newest, earlier = (get("recommender").dataset(tiny_lake, window=window) for window in (0, 1))
+    assert newest.as_of - earlier.as_of == timedelta(days=28)
+    assert earlier.test.height > 0
+    before, _ = earlier.extra["tuning"]
+    assert before.as_of == earlier.as_of - timedelta(days=28)
+    rebuilt, gold = (
+        recommender.Reader(tiny_lake, newest.data_versions).past(newest.as_of, built=built).interactions
+        for built in (False, True)
+    )
+    shown = ["customer_id", "product_id", "purchase_count", "recency_weight", "recency_days", "view_count"]
+    assert rebuilt.select(shown).equals(gold.select(shown).cast(rebuilt.select(shown).schema), null_equal=True) or (
+        np.allclose(rebuilt.select(shown).to_numpy(), gold.select(shown).to_numpy(), rtol=1e-9)
+    )
+
+
+def test_a_history_is_its_content():
+    """Its digest changes with a weight, a product or a view, and with nothing else."""
+    inputs = {
+        name: [np.array(part, dtype=float)]
+        for name, part in zip(HISTORY, ([1, 2], [1, 0], [0, 3], [0, 1]), strict=True)
+    }
+    same, other = History.of(inputs, 0), History.of({**inputs, "history_add_to_cart_counts": [np.array([0, 2])]}, 0)
+    assert same.digest() == History.of(inputs, 0).digest() != other.digest()
+    assert list(same.bought) == [1]
+    assert list(same.interest) == [0.0, 5.0]

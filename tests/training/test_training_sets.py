@@ -96,10 +96,11 @@ def test_recommender_rows_are_what_was_bought_next_and_before(tiny_lake, lines):
         .agg(bought=pl.col("product_id").unique().sort())
     )
     known = data.train.sort("product_id").group_by("customer_id")
-    history = known.agg(history_product_ids="product_id", history_weights="recency_weight")
-    joined = bought.join(history, on="customer_id", how="left").sort("customer_id")
+    measures = {"weights": "recency_weight", "view_counts": "view_count", "add_to_cart_counts": "add_to_cart_count"}
+    named = {"history_product_ids": "product_id"} | {f"history_{name}": column for name, column in measures.items()}
+    joined = bought.join(known.agg(**named), on="customer_id", how="left").sort("customer_id")
 
-    same(data.test, joined.with_columns(pl.col("history_product_ids", "history_weights").fill_null([])))
+    same(data.test, joined.with_columns(pl.col(list(named)).fill_null([])))
 
 
 @pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.name)
@@ -118,7 +119,7 @@ def test_an_analyst_can_run_the_training_set(tiny_lake, use_case):
 @pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.name)
 def test_what_a_model_takes_and_gives_is_in_the_dictionary(use_case):
     """Its columns in the prediction log have a meaning each."""
-    logged = {*(f.name for f in use_case.features), *use_case.outputs, *use_case.options} - {"product_id"}
+    logged = {*(f.name for f in use_case.features), *use_case.outputs, *use_case.options} - {"product_id", "as_of_day"}
 
     assert logged <= set(tables()["predictions"].columns)
 

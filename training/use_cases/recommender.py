@@ -1,7 +1,7 @@
 """The next products of a customer: a function from purchase history to a ranked list, tested on the next 28 days."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,14 @@ import polars as pl
 from lakehouse.errors import ShopSphereError
 from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
-from training import als, bootstrap, history_recommender, ranking
+from training import als, blend, bootstrap, columns, history_recommender, item_models, ranking
+from training.interactions import GOLD, HORIZON, PAIR, TABLES, Past, Reader, history_columns, with_histories
+from training.one_blas_thread import one_blas_thread
+from training.popularity_recommender import PopularityRecommender
+from training.recommend_request import OPTIONS
 from training.use_case import Columns, Dataset, Decision, Metrics, Model, UseCase
 
 Array = np.ndarray[Any, Any]
-TABLE = "gold.interactions"
-SALES = "silver.transactions"
-HORIZON = timedelta(days=28)
-HALF_LIFE_DAYS = 60.0
-DEFAULT_REPEAT = 1.0
 K = 10
 
 
@@ -30,51 +29,61 @@ class InteractionsError(ShopSphereError):
 def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mapping[str, int] | None = None) -> Dataset:
     """Interactions 28 days before the data's clock to train on, the purchases since then to test on.
 
-    Both are 28 days earlier for each `window`, and then without what was only viewed.
+    Both are 28 days earlier for each `window`. `extra` holds what was known at the cutoff as `past`, and as `tuning`
+    what was known 28 days before it with what was bought in between.
 
     Raises:
-        InteractionsError: gold has no interactions at that cutoff.
+        InteractionsError: there are no interactions before that cutoff.
     """
-    versions = versions or {table: lake.version(table) for table in (TABLE, SALES)}
-    interactions = lake.scan(TABLE, versions[TABLE])
-    clock = interactions.select(pl.col("as_of").max()).collect().item()
+    given = versions or {}
+    versions = {table: given[table] if table in given else lake.version(table) for table in TABLES}
+    reader = Reader(lake, versions)
+    clock = reader.clock()
     if clock is None:
-        raise InteractionsError(f"{TABLE} has no rows: load more history and run `shopsphere build`")
+        raise InteractionsError(f"{GOLD} has no rows: load more history and run `shopsphere build`")
     cutoff = clock if refit else clock - HORIZON * (1 + window)
-    sales = _sales(lake, versions[SALES])
-    train = interactions.filter(pl.col("as_of") == cutoff).collect()
-    if window:
-        train = _history(sales, cutoff)
-    if not train.height:
-        raise InteractionsError(f"{TABLE} has no rows as of {cutoff}: load more history and run `shopsphere build`")
-    sold = train["product_id"].unique()
-    tuning = _history(sales, cutoff - HORIZON)
+    past = reader.past(cutoff, built=not window)
+    if not past.interactions.height:
+        raise InteractionsError(f"{GOLD} has no rows as of {cutoff}: load more history and run `shopsphere build`")
+    before = reader.past(cutoff - HORIZON, built=False)
     return Dataset(
-        train=train,
-        test=run_example(lake, "training_recommender", versions=versions, cutoff=cutoff, days=HORIZON.days),
+        train=past.interactions,
+        test=reader.rows(past) if window else _test(lake, past, versions),
         labels_end=cutoff,
         as_of=cutoff,
         data_versions=versions,
-        extra={"tuning": (tuning, _rows(tuning, _bought(sales, cutoff - HORIZON, sold)))},
+        extra={"past": past, "tuning": (before, reader.rows(before))},
     )
 
 
+@one_blas_thread
 def fit(data: Dataset) -> Model:
-    """ALS blended with own purchases, the blend chosen on the 28 days before the training cutoff."""
-    history, rows = data.extra["tuning"]
-    repeat = als.choose_repeat(history, rows) if rows.height and history.height else DEFAULT_REPEAT
-    return als.fit_history(data.train, repeat=repeat)
+    """ALS blended with own purchases and views, the blend chosen on the 28 days before the training cutoff."""
+    past, (before, rows) = data.extra["past"], data.extra["tuning"]
+    chosen = blend.choose(before, rows) if rows.height and before.interactions.height else blend.untuned(past)
+    return als.fit_history(past, chosen).with_lists(als.latest_histories(past))
 
 
 def fit_baseline(data: Dataset) -> Model:
     """The same list for everybody: what sold most, recent sales counting more."""
-    return als.fit_popularity(data.train)
+    return als.fit_popularity(data.extra["past"])
 
 
+def shuffled(data: Dataset) -> Dataset:
+    """The same numbers of purchases and of buyers, but who bought what is drawn by lot, before and after the cutoff."""
+    past, (before, rows) = data.extra["past"], data.extra["tuning"]
+    mixed = _mixed(past, seed=0)
+    drawn = np.random.default_rng(2).permutation(rows.height)
+    tuning = (_mixed(before, seed=1), rows.with_columns(rows["bought"].gather(drawn)))
+    return replace(data, train=mixed.interactions, extra={"past": mixed, "tuning": tuning})
+
+
+@one_blas_thread
 def evaluate(model: Model, data: Dataset) -> Metrics:
     """Ranking metrics at 10 over the whole catalogue, per customer who bought in the test window.
 
-    `novel_` metrics leave products that a customer had bought before out of the list and of the truth.
+    `novel_` metrics are of requests without repeats: products that a customer had bought before are left out of the
+    list and of the truth.
     """
     ranked = _ranked(model, data.test)
     found, count = _found(ranked, data.test)
@@ -91,16 +100,31 @@ def evaluate(model: Model, data: Dataset) -> Metrics:
     }
 
 
+@one_blas_thread
 def references(data: Dataset) -> dict[str, Metrics]:
-    """All-time popularity; the customer's own most-bought products; ALS alone."""
-    blended = als.fit_history(data.train, repeat=0.0)
-    return {
-        "popularity_all_time": evaluate(als.fit_popularity(data.train, by="buyers"), data),
-        "own_purchases": evaluate(als.with_repeat(blended, 1e4), data),
-        "als": evaluate(blended, data),
+    """Named baselines: popularity, own history, ALS alone, BM25 neighbours, and EASE where it fits in memory.
+
+    They have the catalogue of the model, and all parameters but the ones that published comparisons use left alone.
+    """
+    past: Past = data.extra["past"]
+    popular = als.fit_popularity(past)
+    models: dict[str, PopularityRecommender] = {
+        "popularity_all_time": als.fit_popularity(past, by="buyers"),
+        "own_purchases": item_models.OwnHistory(popular, interest=0.0),
+        "als": als.fit_history(past, blend.params(NOTHING, NOTHING, regularization=20.0)),
+        "bm25": item_models.bm25(popular, past),
     }
+    if (past.interactions["view_count"] > 0).any():
+        models["own_purchases_and_views"] = item_models.OwnHistory(popular, interest=0.3)
+    if len(popular.catalogue.product_ids) <= item_models.EASE_PRODUCTS:
+        models["ease"] = item_models.ease(popular, past)
+    return {name: evaluate(model, data) for name, model in models.items()}
 
 
+NOTHING = blend.Weights(0.0, 0.0, 0.0)
+
+
+@one_blas_thread
 def gains(candidate: Model, champion: Model, data: Dataset) -> Array:
     """The difference in mean NDCG@10 on resampled customers."""
     first, second = (_customer_ndcg(model, data.test) for model in (candidate, champion))
@@ -118,6 +142,7 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
     return Decision(promote=True, reasons=[f"NDCG@10 {new:.4f} is above the champion's {old:.4f} by more than noise"])
 
 
+@one_blas_thread
 def figures(model: Model, data: Dataset) -> dict[str, Any]:
     """Recall by length of the list, beside the popularity baseline."""
     from matplotlib.figure import Figure
@@ -135,17 +160,29 @@ def figures(model: Model, data: Dataset) -> dict[str, Any]:
 
 
 def explain(model: Model, inputs: Columns, options: Columns) -> dict[str, Any]:
-    """For each recommended product, the earlier purchases it rests on: `supporting_product_ids`, one list per item."""
-    assert isinstance(model, history_recommender.PopularityRecommender)  # noqa: S101  # what `load` gives
+    """For each recommended product, what of the history it rests on: `supporting_product_ids`, one list per item."""
+    assert isinstance(model, PopularityRecommender)  # noqa: S101  # what `load` gives
     items = model.predict(inputs, options)["item_ids"][0]
-    return {"supporting_product_ids": model.supporting(inputs, items)}
+    return {"supporting_product_ids": model.supporting(inputs, options, items)}
 
 
 def example(data: Dataset) -> tuple[Columns, Columns]:
-    """Four customers' histories and an empty one."""
+    """Four customers' histories and an empty one; each asks for something else."""
+    past: Past = data.extra["past"]
     customers = data.train["customer_id"].unique().sort().head(4)
-    rows = _rows(data.train, pl.DataFrame({"customer_id": [*customers, -1], "bought": [[0]] * (len(customers) + 1)}))
-    return als.history_columns(rows), {"k": np.full(rows.height, K)}
+    rows = with_histories(
+        pl.DataFrame({"customer_id": [*customers, -1], "bought": [[0]] * (len(customers) + 1)}), data.train
+    )
+    count, category = rows.height, past.products["category"].drop_nulls().unique().sort().head(1).to_list()
+    country = past.customers["country"].drop_nulls().unique().sort().head(1).to_list()
+    return history_columns(rows), {
+        "k": np.full(count, K),
+        "include_repeats": np.array([np.nan, 0.0, 1.0, np.nan, np.nan])[-count:],
+        "categories": columns.object_array([[], [], category, [], []][-count:]),
+        "exclude_product_ids": columns.object_array([[], [int(data.train["product_id"][0])], [], [], []][-count:]),
+        "country": columns.object_array(["", "", "", "", *(country or [""])][-count:]),
+        "as_of_day": np.full(count, np.nan),
+    }
 
 
 def load(folder: Path) -> Model:
@@ -153,42 +190,21 @@ def load(folder: Path) -> Model:
     return history_recommender.load(folder)
 
 
-def _sales(lake: Lake, version: int) -> pl.DataFrame:
-    rows = lake.scan(SALES, version).filter(pl.col("product_id").is_not_null(), pl.col("refund_flag").fill_null(0) == 0)
-    return rows.select("customer_id", "product_id", "timestamp").unique().collect()
+def _test(lake: Lake, past: Past, versions: Mapping[str, int]) -> pl.DataFrame:
+    return run_example(lake, "training_recommender", versions=versions, cutoff=past.as_of, days=HORIZON.days)
 
 
-def _history(sales: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    """What gold.interactions would hold of purchases at a cutoff that it was not built for."""
-    age = (pl.lit(cutoff) - pl.col("timestamp")).dt.total_seconds() / 86400
-    return (
-        sales.filter(pl.col("timestamp") < cutoff)
-        .group_by("customer_id", "product_id")
-        .agg(
-            purchase_count=pl.len(),
-            recency_days=age.min(),
-            recency_weight=(0.5 ** (age / HALF_LIFE_DAYS)).sum(),
-        )
+def _mixed(past: Past, *, seed: int) -> Past:
+    rows = past.interactions
+    drawn = np.random.default_rng(seed).permutation(rows.height)
+    mixed = rows.with_columns(
+        rows["product_id"].gather(drawn), purchase_count=pl.col("purchase_count").clip(upper_bound=1)
     )
-
-
-def _bought(sales: pl.DataFrame, cutoff: datetime, sold: pl.Series) -> pl.DataFrame:
-    """What each customer bought in the 28 days from a cutoff, of products that were `sold` before."""
-    window = sales.filter(pl.col("timestamp") >= cutoff, pl.col("timestamp") < cutoff + HORIZON)
-    known = window.join(pl.DataFrame({"product_id": sold}), on="product_id", how="semi")
-    return known.group_by("customer_id").agg(bought=pl.col("product_id").unique().sort()).sort("customer_id")
-
-
-def _rows(history: pl.DataFrame, bought: pl.DataFrame) -> pl.DataFrame:
-    """One row per customer of `bought`, with the history as lists, empty for new customers."""
-    lists = (
-        history.join(bought, on="customer_id", how="semi")
-        .sort("customer_id", "product_id")
-        .group_by("customer_id")
-        .agg(history_product_ids="product_id", history_weights="recency_weight")
-    )
-    return bought.join(lists, on="customer_id", how="left", maintain_order="left").with_columns(
-        pl.col("history_product_ids").fill_null([]), pl.col("history_weights").fill_null([])
+    order = np.random.default_rng(seed).permutation(past.recent.height)
+    return replace(
+        past,
+        interactions=mixed.unique(PAIR, keep="first", maintain_order=True).sort(PAIR),
+        recent=past.recent.with_columns(past.recent["product_id"].gather(order)),
     )
 
 
@@ -196,8 +212,9 @@ def _lists(rows: pl.DataFrame, name: str) -> list[Array]:
     return [entry.to_numpy() for entry in rows[name]]
 
 
-def _ranked(model: Model, rows: pl.DataFrame, k: int = K) -> list[Array]:
-    return list(model.predict(als.history_columns(rows), {"k": np.full(rows.height, k)})["item_ids"])
+def _ranked(model: Model, rows: pl.DataFrame, k: int = K, **options: float) -> list[Array]:
+    asked = {"k": np.full(rows.height, k), **{name: np.full(rows.height, value) for name, value in options.items()}}
+    return list(model.predict(history_columns(rows), asked)["item_ids"])
 
 
 def _found(ranked: list[Array], rows: pl.DataFrame) -> tuple[Array, Array]:
@@ -210,16 +227,17 @@ def _customer_ndcg(model: Model, rows: pl.DataFrame) -> Array:
 
 def _novel(model: Model, rows: pl.DataFrame) -> Metrics:
     """Recall and NDCG on what was bought for the first time; customers without such a purchase are left out."""
-    new = pl.col("bought").list.set_difference("history_product_ids")
-    rows = rows.with_columns(bought=new).filter(pl.col("bought").list.len() > 0)
-    history = _lists(rows, "history_product_ids")
-    k = np.array([K + len(bought) for bought in history])
-    ranked = model.predict(als.history_columns(rows), {"k": k})["item_ids"]
-    unseen = [items[~np.isin(items, bought)][:K] for items, bought in zip(ranked, history, strict=True)]
-    found, count = _found(unseen, rows)
+    new = [
+        np.setdiff1d(bought, ids[weights > 0]).tolist()
+        for bought, ids, weights in zip(
+            *(_lists(rows, name) for name in ("bought", "history_product_ids", "history_weights")), strict=True
+        )
+    ]
+    rows = rows.with_columns(pl.Series("bought", new, dtype=pl.List(pl.Int64))).filter(pl.col("bought").list.len() > 0)
+    found, count = _found(_ranked(model, rows, include_repeats=0.0), rows)
     return {
-        "novel_recall_at_10": float(ranking.recall(found, count).mean()),
-        "novel_ndcg_at_10": float(ranking.ndcg(found, count).mean()),
+        "novel_recall_at_10": float(ranking.recall(found, count).mean()) if rows.height else 0.0,
+        "novel_ndcg_at_10": float(ranking.ndcg(found, count).mean()) if rows.height else 0.0,
     }
 
 
@@ -228,9 +246,9 @@ RECOMMENDER = UseCase(
     title="Next products of a customer",
     not_for="stock or margin decisions, and products nobody has bought yet: it knows purchases alone.",
     entity="customer",
-    feature_table=TABLE,
+    feature_table=GOLD,
     features=(),
-    options=("k",),
+    options=OPTIONS,
     outputs=("item_ids", "item_scores", "item_reasons"),
     primary_metric="ndcg_at_10",
     higher_is_better=True,
@@ -245,4 +263,5 @@ RECOMMENDER = UseCase(
     explain=explain,
     example=example,
     gains=gains,
+    shuffled=shuffled,
 )

@@ -1,0 +1,57 @@
+"""What a recommendation may ask for beside k, transport apart: its limits, and the model's options made of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grpc_server.errors import Violation
+from training.columns import object_array
+
+Array = np.ndarray[Any, Any]
+MAX_CATEGORIES = 100
+MAX_PRODUCTS = 1000
+MAX_COUNTRY = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecommendOptions:
+    """One item's options, as in the RecommendRequest message; `include_repeats` None and `country` "" where absent."""
+
+    include_repeats: bool | None = None
+    categories: tuple[str, ...] = ()
+    exclude_product_ids: tuple[str, ...] = ()
+    recent_product_ids: tuple[str, ...] = ()
+    country: str = ""
+
+    def violations(self) -> Iterable[Violation]:
+        """What is longer than it may be."""
+        limits = {"categories": MAX_CATEGORIES, "exclude_product_ids": MAX_PRODUCTS, "recent_product_ids": MAX_PRODUCTS}
+        for name, limit in limits.items():
+            if (count := len(getattr(self, name))) > limit:
+                yield Violation(name, f"must be at most {limit:,} entries, not {count:,}")
+        if len(self.country) > MAX_COUNTRY:
+            yield Violation("country", f"is longer than {MAX_COUNTRY} characters")
+
+
+def options(asked: Sequence[RecommendOptions]) -> dict[str, Array]:
+    """The model's options, one entry per item."""
+    return {
+        "include_repeats": np.array(
+            [np.nan if item.include_repeats is None else float(item.include_repeats) for item in asked]
+        ),
+        "categories": object_array([list(item.categories) for item in asked]),
+        "exclude_product_ids": object_array([product_ids(item.exclude_product_ids).tolist() for item in asked]),
+        "country": object_array([item.country for item in asked]),
+    }
+
+
+def product_ids(given: Sequence[str]) -> Array:
+    """The lake's ids of the wire's; what is no id of the lake is left out."""
+    return np.array([number for text in given if (number := lake_id(text)) >= 0], dtype=np.int64)
+
+
+def lake_id(entity: str) -> int:
+    """The lake's id for the wire's; -1, which no snapshot has, for what is no id of the lake."""
+    return int(entity) if entity.isdecimal() and entity.isascii() and len(entity) < 19 else -1

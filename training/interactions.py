@@ -1,0 +1,125 @@
+"""What recommenders are trained and tested on: histories before a cutoff, and what came next."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lakehouse.gold.interactions import HALF_LIFE_DAYS
+from lakehouse.storage import Lake
+from training import columns
+from training.recommend_request import CART_VIEWS, HISTORY, History
+from training.use_case import Columns
+
+Array = np.ndarray[Any, Any]
+GOLD = "gold.interactions"
+SALES, EVENTS, PRODUCTS, CUSTOMERS = "silver.transactions", "silver.events", "silver.products", "silver.customers"
+TABLES = (GOLD, SALES, EVENTS, PRODUCTS, CUSTOMERS)
+HORIZON = timedelta(days=28)
+RECENT_DAYS = 14.0
+PAIR = ["customer_id", "product_id"]
+MEASURES = ("recency_weight", "view_count", "add_to_cart_count")
+INTEREST = pl.col("view_count") + CART_VIEWS * pl.col("add_to_cart_count")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What was known at `as_of`.
+
+    interactions: as gold's, one row per customer and product. recent: product_id with its purchases in `total` and
+    with those of late, `recent` (half-life 14 days). products, customers: as silver's, what catalogues need of them.
+    """
+
+    as_of: datetime
+    interactions: pl.DataFrame
+    recent: pl.DataFrame
+    products: pl.DataFrame
+    customers: pl.DataFrame
+
+
+class Reader:
+    """Reads the lake's tables at fixed versions."""
+
+    def __init__(self, lake: Lake, versions: Mapping[str, int]) -> None:
+        self._scan = {table: lake.scan(table, versions[table]) for table in TABLES}
+        pair = pl.col("product_id").is_not_null()
+        baskets = self._scan[SALES].filter(pair, pl.col("refund_flag").fill_null(0) == 0)
+        self._baskets = baskets.select(*PAIR, "timestamp").unique()
+
+    def clock(self) -> datetime | None:
+        """The newest moment that gold was built for; None where it has no row."""
+        newest: datetime | None = self._scan[GOLD].select(pl.col("as_of").max()).collect().item()
+        return newest
+
+    def past(self, cutoff: datetime, *, built: bool) -> Past:
+        """What was known at a cutoff; gold's rows where it is `built` for it, else the same from silver."""
+        gold = self._scan[GOLD].filter(pl.col("as_of") == cutoff)
+        customers = self._scan[CUSTOMERS].select("customer_id", "country").unique("customer_id")
+        products = self._scan[PRODUCTS].select("product_id", "category", "launch_date").unique("product_id")
+        return Past(
+            as_of=cutoff,
+            interactions=(gold if built else self._interactions(cutoff)).collect().sort(PAIR),
+            recent=self._recent(cutoff).collect(),
+            products=products.collect().sort("product_id"),
+            customers=customers.collect().sort("customer_id"),
+        )
+
+    def rows(self, past: Past, *, days: timedelta = HORIZON) -> pl.DataFrame:
+        """A test set as the query training_recommender gives it, for a cutoff that gold was not built for."""
+        window = self._baskets.filter(
+            pl.col("timestamp") >= past.as_of, pl.col("timestamp") < past.as_of + days
+        ).collect()
+        known = window.join(past.interactions.select("product_id").unique(), on="product_id", how="semi")
+        bought = known.group_by("customer_id").agg(bought=pl.col("product_id").unique().sort()).sort("customer_id")
+        return with_histories(bought, past.interactions)
+
+    def _interactions(self, cutoff: datetime) -> pl.LazyFrame:
+        age = _age(cutoff)
+        bought = self._baskets.filter(pl.col("timestamp") < cutoff).group_by(PAIR)
+        sales = bought.agg(
+            purchase_count=pl.len(), recency_weight=(0.5 ** (age / HALF_LIFE_DAYS)).sum(), sold_days=age.min()
+        )
+        kind = pl.col("event_type")
+        looked = self._scan[EVENTS].filter(
+            pl.col("product_id").is_not_null(), pl.col("timestamp") < cutoff, kind.is_in(["view", "add_to_cart"])
+        )
+        views = looked.group_by(PAIR).agg(
+            view_count=(kind == "view").sum(), add_to_cart_count=(kind == "add_to_cart").sum(), seen_days=age.min()
+        )
+        both = sales.join(views, on=PAIR, how="full", coalesce=True)
+        counts = [pl.col(name).cast(pl.Int64).fill_null(0) for name in ("purchase_count", *MEASURES[1:])]
+        last = pl.min_horizontal("sold_days", "seen_days")
+        return both.select(*PAIR, *counts, pl.col("recency_weight").fill_null(0.0), recency_days=last)
+
+    def _recent(self, cutoff: datetime) -> pl.LazyFrame:
+        sold = self._baskets.filter(pl.col("timestamp") < cutoff).group_by("product_id")
+        return sold.agg(recent=(0.5 ** (_age(cutoff) / RECENT_DAYS)).sum(), total=pl.len())
+
+
+def with_histories(bought: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataFrame:
+    """One row per customer of `bought`, with the history as lists, empty for new customers."""
+    known = interactions.join(bought, on="customer_id", how="semi").sort(PAIR).group_by("customer_id")
+    lists = known.agg(
+        pl.col(name).alias(column) for name, column in zip(("product_id", *MEASURES), HISTORY, strict=True)
+    )
+    joined = bought.join(lists, on="customer_id", how="left", maintain_order="left")
+    return joined.with_columns(pl.col(name).fill_null([]) for name in HISTORY)
+
+
+def history_columns(rows: pl.DataFrame) -> Columns:
+    """The model's inputs from rows with the histories as list columns."""
+    return {name: columns.object_array([entry.to_numpy() for entry in rows[name]]) for name in HISTORY}
+
+
+def histories(interactions: pl.DataFrame) -> Sequence[History]:
+    """Everybody's history."""
+    everybody = interactions.select("customer_id").unique().sort("customer_id")
+    inputs = history_columns(with_histories(everybody, interactions))
+    return [History.of(inputs, row) for row in range(everybody.height)]
+
+
+def _age(cutoff: datetime) -> pl.Expr:
+    return (pl.lit(cutoff) - pl.col("timestamp")).dt.total_microseconds() / 86_400_000_000
