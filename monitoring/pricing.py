@@ -47,7 +47,7 @@ def guardrail_violations(lake: Lake, settings: MonitoringSettings, *, now: datet
 
 
 def with_range(lake: Lake, log: pl.DataFrame) -> pl.DataFrame:
-    """The log with the product's `observed_min`, `observed_max` of that moment; `unit_cost` is the request's, else gold's."""
+    """The log with the product's `observed_min` and `observed_max` then; `unit_cost` is the request's, else gold's."""
     versions = log["feature_version"].unique().to_list()
     parts = [_join_version(lake, log.filter(pl.col("feature_version").eq_missing(v)), v) for v in versions]
     return pl.concat(parts, how="diagonal") if parts else log

@@ -137,6 +137,8 @@ def _refit(use_case: UseCase, registry: Registry, lake: Lake, candidate: Version
     """The candidate's recipe on all elapsed labels, with the metrics that the candidate had on the holdout."""
     data = use_case.dataset(lake, refit=True)
     model = use_case.fit_baseline(data) if candidate.kind == "baseline" else use_case.fit(data)
+    if use_case.continued:
+        model = use_case.continued(model, registry.load(candidate), data)
     return register(
         registry,
         use_case,

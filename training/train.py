@@ -75,6 +75,8 @@ def train(settings: TrainingSettings, name: str, *, progress: Progress | None = 
         _start_with(baseline_info, registry, lake)
     say(f"{name}: fit on {data.train.height:,} rows, test on {data.test.height:,}")
     candidate = use_case.fit(data)
+    if use_case.continued and champion:
+        candidate = use_case.continued(candidate, registry.load(champion), data)
     metrics = use_case.evaluate(candidate, data)
     references = use_case.references(data)
     logged = {**metrics, **_prefixed("baseline_", baseline_metrics)}

@@ -94,6 +94,8 @@ class UseCase:
     primary_metric: the holdout metric that the gate compares, and `higher_is_better` its direction.
     dataset: reads the lake, see `DatasetReader`; with `refit=True` trains on all elapsed labels, `test` is empty.
     shuffled: the same dataset with nothing to learn in `train`: labels (or what stands for them) permuted.
+    continued: with a new model, the one that it follows and the dataset it was fitted on: the new model with what must
+        keep its meaning over retrainings, such as ids.
     fit / fit_baseline: train the candidate and the simple baseline.
     evaluate: metrics of a model on the dataset's test rows.
     references: metrics of stronger named baselines, by name, for comparison only.
@@ -128,6 +130,7 @@ class UseCase:
     example: Callable[[Dataset], tuple[Columns, Columns]]
     gains: Callable[[Model, Model, Dataset], np.ndarray[Any, Any]] | None = None
     shuffled: Callable[[Dataset], Dataset] | None = None
+    continued: Callable[[Model, Model, Dataset], Model] | None = None
 
 
 class DatasetReader(Protocol):
