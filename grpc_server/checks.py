@@ -47,15 +47,20 @@ def _check_feature(
 
 
 def _check_prices(call: "Call", found: list[list[Violation]]) -> None:
-    bounds = {"min_price": call.min_price, "max_price": call.max_price}
-    for name, values in bounds.items():
+    prices = {"min_price": call.min_price, "max_price": call.max_price, "unit_cost": call.unit_cost}
+    for name, values in prices.items():
         if values is not None:
             for item in np.flatnonzero(~np.isnan(values) & (~np.isfinite(values) | (values <= 0))):
                 found[item].append(Violation(name, f"must be above 0, not {values[item]:g}"))
-    if call.min_price is not None and call.max_price is not None:
-        for item in np.flatnonzero(call.min_price > call.max_price):
-            low, high = call.min_price[item], call.max_price[item]
-            found[item].append(Violation("min_price", f"must not be above max_price, but {low:g} > {high:g}"))
+    if call.max_price is None:
+        return
+    for name in ("min_price", "unit_cost"):
+        values = prices[name]
+        if values is not None:
+            for item in np.flatnonzero(values > call.max_price):
+                low, high = values[item], call.max_price[item]
+                found[item].append(Violation(name, f"must not be above max_price, but {low:g} > {high:g}"))
+                found[item].append(Violation("max_price", f"must not be below {name}, but {high:g} < {low:g}"))
 
 
 def check_batch_size(count: int, lengths: Sequence[tuple[str, int]] = ()) -> None:

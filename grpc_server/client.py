@@ -85,6 +85,7 @@ class Client:
         *,
         min_price: float | None = None,
         max_price: float | None = None,
+        unit_cost: float | None = None,
         full: bool = False,
         **features: float,
     ) -> dict[str, Any]:
@@ -94,6 +95,7 @@ class Client:
             features=_features(pricing_pb2.PricingFeatures, features),
             min_price=min_price,
             max_price=max_price,
+            unit_cost=unit_cost,
             view=_view(full),
         )
         return self._call(self._pricing.SuggestPrice, request)

@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
         k: Annotated[int | None, typer.Option(help="recommender: how many products.")] = None,
         min_price: Annotated[float | None, typer.Option(help="pricing: not below.")] = None,
         max_price: Annotated[float | None, typer.Option(help="pricing: not above.")] = None,
+        unit_cost: Annotated[float | None, typer.Option(help="pricing: what a unit costs; the margin counts.")] = None,
         feature: Annotated[list[str] | None, typer.Option(help="An override, NAME=VALUE; may be repeated.")] = None,
         full: Annotated[bool, typer.Option("--full", help="With the explanation.")] = False,
         address: Annotated[str, typer.Option(help="Where the server answers.")] = "127.0.0.1:50051",
@@ -35,7 +36,7 @@ def register(app: typer.Typer) -> None:
                 "segmentation": lambda: client.segment(entity_id, full=full, **features),
                 "recommender": lambda: client.recommend(entity_id, k=k, full=full),
                 "pricing": lambda: client.price(
-                    entity_id, min_price=min_price, max_price=max_price, full=full, **features
+                    entity_id, min_price=min_price, max_price=max_price, unit_cost=unit_cost, full=full, **features
                 ),
             }
             typer.echo(json.dumps(calls[use_case](), indent=2))

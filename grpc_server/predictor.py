@@ -31,7 +31,7 @@ class Call:
     """What is asked, transport apart: one entry per item everywhere.
 
     overrides: given features by name, NaN where absent. campaign_ids: "" where absent. k: None where absent.
-    min_price, max_price: NaN where absent. field_prefix: how violations name the features' message.
+    min_price, max_price, unit_cost: NaN where absent. field_prefix: how violations name the features' message.
     recommend: what a recommendation asks for beside k; empty for none.
     """
 
@@ -43,6 +43,7 @@ class Call:
     recommend: Sequence[RecommendOptions] = ()
     min_price: Array | None = None
     max_price: Array | None = None
+    unit_cost: Array | None = None
     explain: bool = False
     max_age_seconds: float | None = None
 
@@ -302,6 +303,7 @@ class _Work:
             **(options(self.asked) if self.use_case.name == "recommender" else {}),
             "request_min_price": nothing if self.call.min_price is None else self.call.min_price,
             "request_max_price": nothing if self.call.max_price is None else self.call.max_price,
+            "unit_cost": nothing if self.call.unit_cost is None else self.call.unit_cost,
         }
         return {name: every[name][self.valid] for name in self.use_case.options}
 

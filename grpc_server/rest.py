@@ -66,7 +66,7 @@ ENDPOINTS = {
     "/segment": Endpoint("segmentation", "SegmentationService/AssignSegment", (), _segment),
     "/recommend": Endpoint("recommender", "RecommenderService/Recommend", ("k", *RECOMMEND_FIELDS), _items),
     "/price": Endpoint(
-        "pricing", "PricingService/SuggestPrice", ("min_price", "max_price"), _number("price_suggested")
+        "pricing", "PricingService/SuggestPrice", ("min_price", "max_price", "unit_cost"), _number("price_suggested")
     ),
 }
 
@@ -171,7 +171,7 @@ def _call(endpoint: Endpoint, given: Mapping[str, Any], key: str) -> Call:
             wrong.append(Violation(f"features.{name}", f"is unknown: there are {', '.join(names)}"))
         elif value is not None and (number := _finite(value, f"features.{name}", wrong)) is not None:
             overrides[own] = np.array([number])
-    prices = {name: _optional(given.get(name), name, wrong) for name in ("min_price", "max_price")}
+    prices = {name: _optional(given.get(name), name, wrong) for name in ("min_price", "max_price", "unit_cost")}
     k = given.get("k")
     if k is not None and (isinstance(k, bool) or not isinstance(k, int)):
         wrong.append(Violation("k", "must be a whole number"))
@@ -188,6 +188,7 @@ def _call(endpoint: Endpoint, given: Mapping[str, Any], key: str) -> Call:
         recommend=[recommend] if recommend else [],
         min_price=prices["min_price"],
         max_price=prices["max_price"],
+        unit_cost=prices["unit_cost"],
     )
 
 

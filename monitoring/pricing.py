@@ -13,6 +13,7 @@ from monitoring.settings import MonitoringSettings
 
 VIOLATIONS = "pricing_guardrail_violations"
 PRODUCTS = "gold.product_features"
+COST = "unit_cost"
 TOLERANCE = 0.005
 """Half a cent, as suggestions are rounded to cents."""
 
@@ -21,7 +22,8 @@ def guardrail_violations(lake: Lake, settings: MonitoringSettings, *, now: datet
     """How many suggested prices broke the request's bounds, the observed range or the unit cost.
 
     The observed range is gold's lowest to highest price at the answer's version and `as_of`, widened by the price the
-    model started from (keeping a price is no violation) and by bounds of a request that lie wholly outside it.
+    model started from (keeping a price is no violation), by bounds of a request that lie wholly outside it, and by
+    the cost.
 
     Raises:
         NotComputableError: no suggestion was logged, or none can be checked against anything.
@@ -32,11 +34,12 @@ def guardrail_violations(lake: Lake, settings: MonitoringSettings, *, now: datet
     if unchecked == rows.height:
         raise NotComputableError(f"none of {log.height} logged prices has bounds or a product in {PRODUCTS}")
     broken = rows.filter(pl.col("outside_bounds") | pl.col("outside_range") | pl.col("below_cost"))
+    priced = rows.select(_number(rows, COST).count()).item()
     details = {
         **{name: rows.filter(pl.col(name)).height for name in ("outside_bounds", "outside_range", "below_cost")},
         "checked": rows.height - unchecked,
         "unchecked": unchecked,
-        "cost": "checked" if "unit_cost" in rows.columns else "the lake has no unit cost, so none can be checked",
+        "cost": f"checked for {priced}" if priced else "neither requests nor the lake had a unit cost",
         "binding_guardrails": binding(rows),
     }
     version = main_version(rows)
@@ -44,7 +47,7 @@ def guardrail_violations(lake: Lake, settings: MonitoringSettings, *, now: datet
 
 
 def with_range(lake: Lake, log: pl.DataFrame) -> pl.DataFrame:
-    """The log with the product's `observed_min`, `observed_max` (and `unit_cost`, if gold has one) of that moment."""
+    """The log with the product's `observed_min` and `observed_max` then; `unit_cost` is the request's, else gold's."""
     versions = log["feature_version"].unique().to_list()
     parts = [_join_version(lake, log.filter(pl.col("feature_version").eq_missing(v)), v) for v in versions]
     return pl.concat(parts, how="diagonal") if parts else log
@@ -55,9 +58,9 @@ def checked(rows: pl.DataFrame) -> pl.DataFrame:
     price, low, high = pl.col("price_suggested"), _number(rows, "request_min_price"), _number(rows, "request_max_price")
     start = _number(rows, "avg_price")
     floor = pl.min_horizontal("observed_min", start, high)
-    ceiling = pl.max_horizontal("observed_max", start, low)
+    cost = _number(rows, COST)
+    ceiling = pl.max_horizontal("observed_max", start, low, cost)
     ranged = pl.col("observed_min").is_not_null() & pl.col("observed_max").is_not_null()
-    cost = _number(rows, "unit_cost")
     return rows.with_columns(
         bounded=low.is_not_null() | high.is_not_null(),
         ranged=ranged,
@@ -79,12 +82,16 @@ def binding(rows: pl.DataFrame) -> dict[str, int]:
 def _join_version(lake: Lake, log: pl.DataFrame, version: int | None) -> pl.DataFrame:
     gold = _gold(lake, version)
     product = pl.col("entity_id").cast(pl.Int64, strict=False).alias("product_id")
-    bare = log.drop("product_id", "unit_cost", strict=False).with_columns(product)
+    bare = log.drop("product_id", strict=False).with_columns(product)
     names = ["product_id", "as_of", "observed_min", "observed_max"]
-    extra = [pl.col("unit_cost").cast(pl.Float64)] if "unit_cost" in gold.collect_schema() else []
+    extra = [pl.col(COST).cast(pl.Float64).alias("gold_cost")] if COST in gold.collect_schema() else []
     at = gold.select(*names[:2], pl.col("min_price").alias(names[2]), pl.col("max_price").alias(names[3]), *extra)
     wanted = log["as_of"].unique().drop_nulls().to_list()
-    return bare.join(at.filter(pl.col("as_of").is_in(wanted)).collect(), on=names[:2], how="left")
+    joined = bare.join(at.filter(pl.col("as_of").is_in(wanted)).collect(), on=names[:2], how="left")
+    if not extra:
+        return joined
+    asked = _number(joined, COST)
+    return joined.with_columns(pl.coalesce(asked, "gold_cost").alias(COST)).drop("gold_cost")
 
 
 def _gold(lake: Lake, version: int | None) -> pl.LazyFrame:

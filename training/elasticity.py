@@ -1,69 +1,114 @@
-"""Elasticities from a product x week panel: least squares per product, shrunk to the category (empirical Bayes)."""
+"""Elasticities from a product x week panel: how orders, and units per order, answer to the price paid."""
 
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from training import confounding, truncated_poisson
+from training.truncated_poisson import Rows
+
 Array = np.ndarray[Any, Any]
 VARIATION = 0.02
 """The least standard deviation of a product's log price from which an elasticity can be told."""
 ENOUGH_WEEKS = 8
+CONTROLS = ("display", "mailer")
+"""Columns of the panel that say how a product was promoted, where the source knows it."""
 
 
-def per_product(panel: pl.DataFrame) -> pl.DataFrame:
-    """One row per product: product_id, category, weeks, log_units, log_price, slope and its variance (null: none)."""
-    x, y = pl.col("log_price"), pl.col("log_units")
+def fit(panel: pl.DataFrame) -> tuple[dict[str, Array], dict[str, float]]:
+    """Arrays with an entry per product (see `PriceModel`) and facts about the fit, from a sorted panel.
+
+    A product's elasticity is its orders' (`truncated_poisson.fit`) and its units' per order together, less what prices
+    are found to follow demand (`confounding`). NaN, not identified, where its price hardly moved.
+    """
+    controls = [name for name in CONTROLS if name in panel.columns and panel[name].n_unique() > 1]
+    products = _products(panel)
+    number = np.searchsorted(products["product_id"].to_numpy(), panel["product_id"].to_numpy())
+    raw = np.column_stack([panel[name].to_numpy() for name in ("log_price", *controls)])
+    means = np.column_stack([np.bincount(number, column) for column in raw.T]) / np.bincount(number)[:, None]
+    rows = Rows(
+        counts=panel["orders"].to_numpy().astype(float),
+        inputs=raw - means[number],
+        offset=panel["traffic"].to_numpy(),
+        product=number,
+        category=np.unique(products["category"].to_numpy(), return_inverse=True)[1],
+        identified=products["identified"].to_numpy(),
+    )
+    found = truncated_poisson.fit(rows)
+    weeks = (panel["week"] - panel["week"].min()).dt.total_days().to_numpy() // 7
+    follows, follows_error = confounding.price_follows_demand(rows, found, weeks)
+    per_order, per_order_variance = _quantity_slopes(panel, rows)
+    error = np.sqrt(found.variance + per_order_variance + follows_error**2)
+    own = found.coefficients[:, 1] + per_order - follows
+    arrays = {
+        "product_ids": products["product_id"].to_numpy(),
+        "elasticity": np.where(rows.identified, own, np.nan),
+        "error": np.where(rows.identified, error, np.nan),
+        "log_price": means[:, 0],
+        "log_orders": found.coefficients[:, 0],
+        "order_slopes": found.coefficients[:, 1:],
+        "quantity_slope": per_order,
+        "control_means": means[:, 1:],
+    }
+    arrays["log_units"] = _levels(panel, rows, arrays)
+    facts = {"price_follows_demand": follows, "spread": found.spread, "dispersion": found.dispersion}
+    return {**arrays, "controls": np.array(controls, dtype="U16")}, facts
+
+
+def without_price(panel: pl.DataFrame) -> dict[str, Array]:
+    """The same arrays for a shop whose customers do not look at prices: mean demand, scaled by traffic."""
+    kept = panel.drop(CONTROLS, strict=False).with_columns(pl.col("log_price").mean().over("product_id"))
+    return fit(kept)[0]
+
+
+def least_squares(panel: pl.DataFrame) -> pl.DataFrame:
+    """One row per product by plain regression of log units on log price: product_id, category, log_price, slope (0
+    where the price hardly moved) and log_units, for comparison.
+    """
+    x, y = pl.col("log_price"), pl.col("log_units") - pl.col("traffic")
     sums = panel.group_by("product_id").agg(
         pl.col("category").first(),
-        weeks=pl.len(),
         log_units=y.mean(),
         log_price=x.mean(),
-        xx=((x - x.mean()) ** 2).sum(),
-        xy=((x - x.mean()) * (y - y.mean())).sum(),
-        yy=((y - y.mean()) ** 2).sum(),
+        slope=((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum(),
+        identified=_identified(),
     )
-    enough = (pl.col("weeks") >= ENOUGH_WEEKS) & (pl.col("xx") / pl.col("weeks") > VARIATION**2)
-    slope = pl.col("xy") / pl.col("xx")
-    rest = (pl.col("yy") - pl.col("xy") ** 2 / pl.col("xx")).clip(lower_bound=1e-6)
-    return sums.with_columns(
-        slope=pl.when(enough).then(slope),
-        variance=pl.when(enough).then(rest / (pl.col("weeks") - 2) / pl.col("xx")),
-    ).sort("product_id")
+    return sums.with_columns(pl.when("identified").then("slope").otherwise(0.0).alias("slope")).sort("product_id")
 
 
-def shrink(products: pl.DataFrame) -> pl.DataFrame:
-    """Adds elasticity and error: each slope drawn to its category's mean, that to the mean of all; null: unknown.
+def _identified() -> pl.Expr:
+    return (pl.len() >= ENOUGH_WEEKS) & (pl.col("log_price").std(ddof=0) > VARIATION)
 
-    How far depends on each slope's own variance and on how much true slopes differ (DerSimonian-Laird).
-    """
-    known = products.filter(pl.col("slope").is_not_null())
-    if known.is_empty():
-        nothing = pl.lit(None, dtype=pl.Float64)
-        return products.with_columns(elasticity=nothing, error=nothing)
-    slope, variance = known["slope"].to_numpy(), known["variance"].to_numpy()
-    overall, between = _pool(slope, variance)
-    means, spreads = np.full(len(slope), overall), np.full(len(slope), between)
-    categories = known["category"].fill_null("").to_numpy()
-    for category in np.unique(categories):
-        rows = categories == category
-        own, spread = _pool(slope[rows], variance[rows])
-        weight = rows.sum() / (rows.sum() + 5.0)
-        means[rows] = weight * own + (1 - weight) * overall
-        spreads[rows] = weight * spread + (1 - weight) * between
-    precision = 1 / variance + 1 / spreads
-    shrunk = known.select("product_id").with_columns(
-        elasticity=pl.Series((slope / variance + means / spreads) / precision), error=pl.Series(1 / np.sqrt(precision))
+
+def _products(panel: pl.DataFrame) -> pl.DataFrame:
+    category = pl.col("category").first().fill_null("")
+    return panel.group_by("product_id").agg(category, identified=_identified()).sort("product_id")
+
+
+def _quantity_slopes(panel: pl.DataFrame, rows: Rows) -> tuple[Array, Array]:
+    """How the log of units per order answers to the log price: least squares, drawn to the mean of all products."""
+    price = rows.inputs[:, 0]
+    quantity = (panel["units"] / panel["orders"]).log().to_numpy()
+    quantity = quantity - (rows.per_product(quantity) / rows.per_product(np.ones(len(price))))[rows.product]
+    moved = np.maximum(rows.per_product(price**2), 1e-9)
+    slope, variance = rows.per_product(price * quantity) / moved, float(np.mean(quantity**2)) / moved + 1e-9
+    mean, spread = 0.0, 0.05
+    for _ in range(30):
+        precision = 1 / variance + 1 / spread
+        drawn = (slope / variance + mean / spread) / precision
+        if rows.identified.any():
+            mean = float(drawn[rows.identified].mean())
+            spread = max(float(np.mean((drawn - mean)[rows.identified] ** 2 + 1 / precision[rows.identified])), 1e-4)
+    return drawn, 1 / precision
+
+
+def _levels(panel: pl.DataFrame, rows: Rows, arrays: dict[str, Array]) -> Array:
+    """What is left of log units on average, given the orders expected: quantities, and the logarithm of a mean."""
+    coefficients = np.column_stack([arrays["log_orders"], arrays["order_slopes"]])[rows.product]
+    log_rate = coefficients[:, 0] + (coefficients[:, 1:] * rows.inputs).sum(axis=1) + rows.offset
+    explained = (
+        np.log(truncated_poisson.expected(log_rate)) + arrays["quantity_slope"][rows.product] * rows.inputs[:, 0]
     )
-    return products.join(shrunk, on="product_id", how="left").sort("product_id")
-
-
-def _pool(slope: Array, variance: Array) -> tuple[float, float]:
-    """The mean of true slopes and their variance."""
-    weights = 1 / variance
-    mean = float((weights * slope).sum() / weights.sum())
-    heterogeneity = float((weights * (slope - mean) ** 2).sum()) - (len(slope) - 1)
-    scale = float(weights.sum() - np.square(weights).sum() / weights.sum())
-    between = max(heterogeneity / scale if scale > 0 else 0.0, 0.05)
-    weights = 1 / (variance + between)
-    return float((weights * slope).sum() / weights.sum()), between
+    left: Array = rows.per_product(panel["log_units"].to_numpy() - explained) / np.bincount(rows.product)
+    return left

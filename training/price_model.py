@@ -8,19 +8,23 @@ import numpy as np
 
 from training import artifact
 from training.columns import object_array
+from training.truncated_poisson import expected
 from training.use_case import Columns
 
 Array = np.ndarray[Any, Any]
 TRUST = 0.15
 """A suggestion moves a price by at most this share."""
 CONFIDENCE = 1.645
-"""One-sided 95 %: a move must raise revenue by more than the elasticity's uncertainty."""
+"""One-sided 95 %: a move must gain by more than the elasticity's uncertainty; also the ends of its 90 % interval."""
+CURVE_POINTS = 11
 
 
 class PriceModel:
-    """Per product of the panel: mean log weekly units and log price, elasticity and its standard error.
+    """Per product of the panel: its elasticity with standard error, and the demand that goes with it.
 
-    arrays: product_ids (sorted), log_units, log_price, elasticity, error; an elasticity of NaN is not identified.
+    arrays: product_ids (sorted), elasticity and error (NaN: not identified) are what suggestions rest on. log_units
+    needs more: log_price (mean), log_units (level), log_orders, order_slopes (of the price,
+    then of `controls`), control_means and quantity_slope; see `training.elasticity`.
     """
 
     def __init__(
@@ -34,46 +38,81 @@ class PriceModel:
     def predict(self, inputs: Columns, options: Columns) -> dict[str, Array]:
         """Suggest a price per row.
 
-        Without a unit cost only revenue can be judged, which moves with price ^ (1 + elasticity): the price moves by
-        15 % towards more revenue where the sign of 1 + elasticity is certain, stays within the range of prices observed
-        so far, and then within the request's own bounds, which always hold.
+        What is earned is units times price less `unit_cost` (0 where none is given: revenue). Where it surely rises or
+        falls with the price, the price moves that way, to where the most is earned but by 15 % at most; it stays
+        within the range of prices observed so far, not below the cost, and then within the request's own bounds, which
+        always hold.
         """
         count = len(next(iter(options.values()), next(iter(inputs.values()), ())))
         current = self._current(inputs, count)
         elasticity, error = self._elasticity(options, count)
-        certain = np.abs(1 + elasticity) > CONFIDENCE * error
-        free = np.where(certain, current * np.where(elasticity > -1, 1 + TRUST, 1 - TRUST), current)
-        low, high = (self._column(inputs, name, count) for name in ("min_price", "max_price"))
-        # the price of today is always within what has been observed
-        observed = np.clip(free, np.fmin(low, current), np.fmax(high, current))
+        cost = np.nan_to_num(self._column(options, "unit_cost", count))
+        margin = (current - cost) / current
+        certain = np.abs(1 + elasticity * margin) > CONFIDENCE * error * np.abs(margin)
+        free, best = _move(current, elasticity, cost=cost, margin=margin, certain=certain)
+        observed = np.clip(free, *self._observed(inputs, current))
+        covered = np.ceil(np.round(np.fmax(np.round(observed, 2), cost) * 100, 6)) / 100
         floor, ceiling = (self._column(options, f"request_{name}", count) for name in ("min_price", "max_price"))
-        bounded = np.fmin(np.fmax(np.round(observed, 2), floor), ceiling)
+        bounded = np.fmin(np.fmax(covered, floor), ceiling)
         suggested = np.maximum(bounded, np.fmax(np.fmin(0.01, ceiling), floor))
         moved = np.abs(np.round(observed, 2) - np.round(current, 2)) > 0
-        reason = np.where(np.isnan(elasticity), "not_identified", np.where(certain & moved, "revenue", "kept"))
-        reason = np.where(suggested != np.round(observed, 2), "bounds", reason)
+        earned = np.where(cost > 0, "margin", "revenue")
+        reason = np.where(np.isnan(elasticity), "not_identified", np.where(certain & moved, earned, "kept"))
+        reason = np.where(covered > np.round(observed, 2), "cost", reason)
+        reason = np.where(suggested != covered, "bounds", reason)
         guardrails = {
-            "trust_region": certain & (observed == free),
+            "trust_region": certain & (observed == free) & (free != best),
             "observed_range": observed != free,
-            "request_min_price": suggested > np.round(observed, 2),
-            "request_max_price": suggested < np.round(observed, 2),
+            "unit_cost": covered > np.round(observed, 2),
+            "request_min_price": suggested > covered,
+            "request_max_price": suggested < covered,
         }
         binding = [",".join(name for name, rows in guardrails.items() if rows[row]) for row in range(count)]
         return {
             "price_suggested": suggested,
             "price_reason": object_array(reason.tolist()),
             "elasticity": elasticity,
-            "unbounded_price": free,
+            "elasticity_p5": elasticity - CONFIDENCE * error,
+            "elasticity_p95": elasticity + CONFIDENCE * error,
+            "unbounded_price": np.where(np.isfinite(best) & (best > 0), best, free),
             "current_price": current,
             "binding_guardrails": object_array(binding),
         }
 
-    def log_units(self, product_ids: Array, log_price: Array) -> Array:
-        """Expected log weekly units at a price; NaN for products outside the panel."""
-        at, known = self._find(product_ids)
-        slope = np.nan_to_num(self._arrays["elasticity"][at])
-        expected = self._arrays["log_units"][at] + slope * (log_price - self._arrays["log_price"][at])
-        return np.where(known, expected, np.nan)
+    def curve(self, inputs: Columns, options: Columns) -> list[dict[str, float]]:
+        """What the first row's product would sell in 28 days at prices over the allowed range, lowest price first.
+
+        Each point has `price`, `units`, `revenue` and `margin` (the revenue where no cost is given). Empty where the
+        elasticity is not identified or the recent units are unknown.
+        """
+        current, (elasticity, _) = self._current(inputs, 1)[0], self._elasticity(options, 1)
+        sold = self._column(inputs, "units", 1)[0]
+        if not np.isfinite(elasticity[0]) or not sold > 0:
+            return []
+        low, high = (ends[0] for ends in self._observed(inputs, np.array([current])))
+        floor, ceiling = (self._column(options, f"request_{name}", 1)[0] for name in ("min_price", "max_price"))
+        low = np.fmin(np.fmax(max(low, current * (1 - TRUST)), floor), ceiling)
+        high = np.fmin(np.fmax(min(high, current * (1 + TRUST)), floor), ceiling)
+        prices = np.unique(np.round(np.linspace(low, high, CURVE_POINTS), 2))
+        units = sold * (prices / current) ** elasticity[0]
+        cost = np.nan_to_num(self._column(options, "unit_cost", 1))[0]
+        table = np.column_stack([prices, units, prices * units, (prices - cost) * units])
+        return [dict(zip(("price", "units", "revenue", "margin"), row, strict=True)) for row in table.tolist()]
+
+    def log_units(self, rows: Columns) -> Array:
+        """Expected log weekly units of product-weeks with a sale; NaN for products outside the panel.
+
+        `rows` has product_id, log_price, traffic (log of the shop's sales, relative), and the controls fitted with.
+        """
+        at, known = self._find(rows["product_id"])
+        arrays = self._arrays
+        moved = rows["log_price"] - arrays["log_price"][at]
+        effects = arrays["order_slopes"][at]
+        log_rate = arrays["log_orders"][at] + effects[:, 0] * moved + rows["traffic"]
+        for number, name in enumerate(arrays["controls"].tolist()):
+            log_rate += effects[:, number + 1] * (rows[name] - arrays["control_means"][at, number])
+        found = arrays["log_units"][at] + np.log(expected(log_rate)) + arrays["quantity_slope"][at] * moved
+        return np.where(known, found, np.nan)
 
     def save(self, folder: Path) -> None:
         """Write the panel as npz."""
@@ -98,6 +137,11 @@ class PriceModel:
         price = np.where(np.isnan(price), self._column(inputs, "base_price", count), price)
         return np.where(np.isnan(price) | (price <= 0), self.defaults["avg_price"], price)
 
+    def _observed(self, inputs: Columns, current: Array) -> tuple[Array, Array]:
+        """The lowest and highest price observed; the price of today always is within."""
+        low, high = (self._column(inputs, name, len(current)) for name in ("min_price", "max_price"))
+        return np.fmin(low, current), np.fmax(high, current)
+
     def _elasticity(self, options: Columns, count: int) -> tuple[Array, Array]:
         product_ids = np.asarray(options.get("product_id", np.full(count, -1)))
         at, known = self._find(product_ids)
@@ -112,3 +156,11 @@ class PriceModel:
     @staticmethod
     def _column(columns: Columns, name: str, count: int) -> Array:
         return np.asarray(columns.get(name, np.full(count, np.nan)), dtype=np.float64)
+
+
+def _move(current: Array, elasticity: Array, *, cost: Array, margin: Array, certain: Array) -> tuple[Array, Array]:
+    """The price within the trust region, and the one that earns most: cost * e / (1 + e), without end where e >= -1."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        best = np.where(elasticity < -1, cost * elasticity / (1 + elasticity), np.inf)
+    best = np.where(certain, best, current)
+    return np.where(certain, np.clip(best, current * (1 - TRUST), current * (1 + TRUST)), current), best

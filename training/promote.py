@@ -14,7 +14,7 @@ from training.evidence import Evidence
 from training.promotions import PromotionReport
 from training.registry import Registry, VersionInfo
 from training.settings import TrainingSettings
-from training.train import Progress, register
+from training.train import CONTINUES, Progress, register
 from training.use_case import Dataset, Decision, Metrics, UseCase
 
 
@@ -184,13 +184,17 @@ def _refit(
     """The candidate's recipe on all elapsed labels, with the metrics that the candidate had on the holdout."""
     data = use_case.dataset(lake, refit=True)
     model = use_case.fit_baseline(data) if candidate.kind == "baseline" else use_case.fit(data)
+    continues = {}
+    if use_case.continued:
+        model = use_case.continued(model, registry.load(candidate), data)
+        continues = {CONTINUES: str(candidate.version)}
     return register(
         registry,
         use_case,
         model,
         data=data,
         metrics={f"holdout_{name}": value for name, value in candidate.metrics.items()},
-        tags={"fit": "refit", "refit_of": str(candidate.version)},
+        tags={"fit": "refit", "refit_of": str(candidate.version), **continues},
         evidence=evidence,
     )
 

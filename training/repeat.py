@@ -17,7 +17,7 @@ from training.evidence import Evidence
 from training.pins import ERASED
 from training.registry import Registry, VersionInfo
 from training.settings import TrainingSettings
-from training.train import Progress, flat, register
+from training.train import CONTINUES, Progress, flat, register
 from training.use_case import Columns, Dataset, Metrics, Model, UseCase
 
 ADDRESS = re.compile(r"(?:models:/)?(?P<name>[a-z_]+)/(?P<version>[0-9]+)")
@@ -72,6 +72,8 @@ def train_like(settings: TrainingSettings, address: str, *, progress: Progress |
         progress(f"{name}: train version {number} again on {', '.join(f'{t} {v}' for t, v in versions.items())}")
     data = use_case.dataset(lake, refit=info.tags.get("fit") == "refit", versions=versions)
     model = use_case.fit_baseline(data) if info.kind == "baseline" else use_case.fit(data)
+    if use_case.continued and CONTINUES in info.tags:
+        model = use_case.continued(model, registry.load(registry.version(name, int(info.tags[CONTINUES]))), data)
     measured = use_case.evaluate(model, data) if data.test.height else {}
     made = _register(registry, use_case, model, data=data, like=info, measured=measured)
     if progress:
@@ -126,7 +128,7 @@ def _register(
     if evidence and measured:
         evidence = replace(evidence, metrics=measured)
     metrics = like.metrics if not measured else flat(evidence) if told and evidence else measured
-    kept = {tag: like.tags[tag] for tag in ("fit", "refit_of") if tag in like.tags}
+    kept = {tag: like.tags[tag] for tag in ("fit", "refit_of", CONTINUES) if tag in like.tags}
     tags = {**kept, "like": str(like.version)}
     return register(registry, use_case, model, data=data, metrics=metrics, tags=tags, evidence=evidence)
 

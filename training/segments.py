@@ -14,11 +14,15 @@ Array = np.ndarray[Any, Any]
 
 LOGARITHMIC = ("recency_days", "tx_count", "monetary")
 """Skewed inputs, taken as log(1 + x); what is below 0 counts as 0."""
-SPEND_WORDS = ("Minimal", "Low", "Modest", "Medium", "Good", "High", "Very high", "Top")
+PROSPECT, PROSPECT_NAME = -1, "No purchase yet"
+"""Id and name of those who never bought: they have no recency and no spend to be near or far by."""
 
 
 class CentreModel:
-    """The nearest of k centres in the standardised, weighted space of `space`; ids rise with the centre's spend."""
+    """The nearest of k centres in the standardised, weighted space of `space`.
+
+    arrays: centres (k x d), their ids, and the scales of the space. params: names and profiles in the order of the ids.
+    """
 
     kind = "kmeans"
 
@@ -29,9 +33,22 @@ class CentreModel:
         self.params = params
         self._arrays = arrays
 
+    @property
+    def numbers(self) -> list[int]:
+        """The ids of the centres, in their order."""
+        numbers: list[int] = self._arrays["ids"].tolist()
+        return numbers
+
     def predict(self, inputs: Columns, options: Columns) -> dict[str, Array]:
-        """`cluster_id` (integer, 0 is the least valuable) and `segment_name` per row."""
-        return _named(self.distances(inputs).argmin(axis=1), self.params["names"])
+        """`cluster_id` and `segment_name` per row; -1, "No purchase yet" for those who never bought."""
+        return _answers(
+            self.ids(inputs), inputs, self.defaults, dict(zip(self.numbers, self.params["names"], strict=True))
+        )
+
+    def ids(self, inputs: Columns) -> Array:
+        """The id of the nearest centre per row."""
+        nearest: Array = self._arrays["ids"][self.distances(inputs).argmin(axis=1)]
+        return nearest
 
     def distances(self, inputs: Columns) -> Array:
         """The Euclidean distance of n rows to k centres, n x k."""
@@ -40,6 +57,24 @@ class CentreModel:
         squares = np.square(rows[:, None, :] - centres[None, :, :]).sum(axis=2)
         distances: Array = np.sqrt(squares)
         return distances
+
+    def centres(self) -> Array:
+        """The centres, k x d, in the model's space."""
+        return self._arrays["centres"]
+
+    def centres_in(self, other: "CentreModel") -> Array:
+        """The centres in another model's space."""
+        weights = self._arrays["weights"]
+        raw = self._arrays["means"] + np.where(
+            weights > 0, self._arrays["centres"] / np.where(weights > 0, weights, 1), 0
+        )
+        return scaled(raw, other._arrays)
+
+    def replaced(self, *, params: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> "CentreModel":
+        """The model with other params and arrays; those not given stay."""
+        return CentreModel(
+            defaults=self.defaults, params={**self.params, **params}, arrays={**self._arrays, **(arrays or {})}
+        )
 
     def save(self, folder: Path) -> None:
         """Write centres and scales as npz, names as JSON."""
@@ -69,11 +104,11 @@ class RuleModel:
         self.params = params
 
     def predict(self, inputs: Columns, options: Columns) -> dict[str, Array]:
-        """`cluster_id` (integer, 0 is the least valuable) and `segment_name` per row."""
+        """`cluster_id` (0 is the least valuable) and `segment_name` per row; -1 for those who never bought."""
         values = dict(zip(self.defaults, tabular.matrix(inputs, self.defaults).T, strict=True))
         spend = np.searchsorted(self.params["monetary_thirds"], values["monetary"], side="right")
         recent = values["recency_days"] <= self.params["recency_median"]
-        return _named(2 * spend + recent, self.params["names"])
+        return _answers(2 * spend + recent, inputs, self.defaults, dict(enumerate(self.params["names"])))
 
     def save(self, folder: Path) -> None:
         """Write the rule's limits."""
@@ -102,19 +137,18 @@ def raw_space(inputs: Columns, defaults: Mapping[str, float]) -> Array:
 
 
 def space(inputs: Columns, defaults: Mapping[str, float], scales: Mapping[str, Array]) -> Array:
-    """`raw_space` less `scales["means"]`, times `scales["weights"]`: distances there say how alike customers are."""
-    scaled: Array = (raw_space(inputs, defaults) - scales["means"]) * scales["weights"]
-    return scaled
+    """`raw_space` in the units of `scales`: distances there say how alike customers are."""
+    return scaled(raw_space(inputs, defaults), scales)
 
 
-def spend_names(count: int, recent: Array) -> list[str]:
-    """Distinct names for segments in the order of their spend; `recent` says which bought lately."""
-    picks = np.linspace(0, len(SPEND_WORDS) - 1, count).round().astype(int) if count > 1 else [len(SPEND_WORDS) - 1]
-    return [
-        f"{SPEND_WORDS[pick]} spend, {'recent' if is_recent else 'lapsing'}"
-        for pick, is_recent in zip(picks, recent, strict=True)
-    ]
+def scaled(raw: Array, scales: Mapping[str, Array]) -> Array:
+    """Rows of `raw_space` cut to `low` and `high`, less `means`, times `weights`."""
+    rows: Array = (np.clip(raw, scales["low"], scales["high"]) - scales["means"]) * scales["weights"]
+    return rows
 
 
-def _named(ids: Array, names: list[str]) -> dict[str, Array]:
-    return {"cluster_id": ids.astype(np.int64), "segment_name": object_array([names[number] for number in ids])}
+def _answers(ids: Array, inputs: Columns, defaults: Mapping[str, float], names: Mapping[int, str]) -> dict[str, Array]:
+    orders = tabular.matrix(inputs, {"tx_count": defaults["tx_count"]})[:, 0]
+    numbers = np.where(orders < 1, PROSPECT, ids).astype(np.int64)
+    told = {**names, PROSPECT: PROSPECT_NAME}
+    return {"cluster_id": numbers, "segment_name": object_array([told[number] for number in numbers.tolist()])}

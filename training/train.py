@@ -21,6 +21,8 @@ from training.settings import TrainingSettings
 from training.use_case import Dataset, Metrics, Model, UseCase
 
 Progress = Callable[[str], None]
+CONTINUES = "continues"
+"""Tag with the version whose ids a model keeps, see `UseCase.continued`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +94,21 @@ def train(
         _start_with(baseline_info, registry, lake)
     say(f"{name}: fit on {data.train.height:,} rows, test on {data.test.height:,}")
     candidate, seconds = timed_fit(use_case, data)
+    continues = {}
+    if use_case.continued and champion:
+        candidate = use_case.continued(candidate, registry.load(champion), data)
+        continues = {CONTINUES: str(champion.version)}
     say(f"{name}: examine it on earlier windows, shuffled labels and shuffled features")
     evidence = examine(use_case, candidate, baseline, data, lake=lake, windows=windows)
     info = register(
-        registry, use_case, candidate, data=data, metrics={**flat(evidence), **seconds}, evidence=evidence, figures=True
+        registry,
+        use_case,
+        candidate,
+        data=data,
+        metrics={**flat(evidence), **seconds},
+        tags=continues,
+        evidence=evidence,
+        figures=True,
     )
     return TrainReport(
         use_case=name,

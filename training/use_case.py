@@ -96,6 +96,8 @@ class UseCase:
     predicts_label: whether the main output is an estimate of the rows' `label`, so that the two can be compared.
     not_for: what the model must not be used for, for its card.
     shuffled: the same dataset with nothing to learn in `train`: labels (or what stands for them) permuted.
+    continued: with a new model, the one that it follows and the dataset it was fitted on: the new model with what must
+        keep its meaning over retrainings, such as ids.
     fit / fit_baseline: train the candidate and the simple baseline.
     evaluate: metrics of a model on the dataset's test rows.
     references: metrics of stronger named baselines, by name, for comparison only.
@@ -132,6 +134,7 @@ class UseCase:
     shuffled: Callable[[Dataset], Dataset] | None = None
     predicts_label: bool = False
     not_for: str = ""
+    continued: Callable[[Model, Model, Dataset], Model] | None = None
 
 
 class DatasetReader(Protocol):

@@ -26,32 +26,37 @@ class PricingService(pricing_pb2_grpc.PricingServiceServicer):
                 overrides=wire.given([request.features]),
                 min_price=wire.optional([request], "min_price"),
                 max_price=wire.optional([request], "max_price"),
+                unit_cost=wire.optional([request], "unit_cost"),
                 explain=wire.explains(request),
                 max_age_seconds=wire.max_age(request),
             )
         )
         answers.check_first()
+        elasticity, low, high = _elasticity(answers, 0)
         return pb.SuggestPriceResponse(
             product_id=request.product_id,
             price_suggested=answers.outputs["price_suggested"][0],
             reason=str(answers.outputs["price_reason"][0]),
             metadata=wire.metadata(answers),
             explanation=_explanation(answers) if wire.explains(request) else None,
+            elasticity=elasticity,
+            elasticity_p5=low,
+            elasticity_p95=high,
         )
 
     def BatchSuggestPrice(self, request: pb.BatchSuggestPriceRequest, context: Any) -> pb.BatchSuggestPriceResponse:  # noqa: N802, D102
         wire.one_form(request.product_ids, request.requests)
         ids = list(request.product_ids) or [item.product_id for item in request.requests]
-        bounds = {"min_price": request.min_price, "max_price": request.max_price}
+        bounds = {name: getattr(request, name) for name in ("min_price", "max_price", "unit_cost")}
         check_batch_size(len(ids), [(name, len(values)) for name, values in bounds.items()])
         rows = wire.given([item.features for item in request.requests])
         overrides = rows if request.requests else wire.packed(request.columns, len(ids))
-        low, high = (
+        low, high, cost = (
             wire.optional(request.requests, name) if request.requests else _column(values, len(ids))
             for name, values in bounds.items()
         )
         answers = self._predictor.predict(
-            Call(use_case="pricing", entity_ids=ids, overrides=overrides, min_price=low, max_price=high)
+            Call(use_case="pricing", entity_ids=ids, overrides=overrides, min_price=low, max_price=high, unit_cost=cost)
         )
         results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
         return pb.BatchSuggestPriceResponse(results=results, metadata=wire.batch_metadata(answers))
@@ -67,11 +72,21 @@ def _result(answers: Answers, item: int, product_id: str) -> pb.PriceResult:
     error = answers.errors[item]
     if error is not None:
         return pb.PriceResult(product_id=product_id, error=wire.item_error(error))
+    elasticity, low, high = _elasticity(answers, item)
     return pb.PriceResult(
         product_id=product_id,
         price_suggested=answers.outputs["price_suggested"][item],
         reason=str(answers.outputs["price_reason"][item]),
+        elasticity=elasticity,
+        elasticity_p5=low,
+        elasticity_p95=high,
     )
+
+
+def _elasticity(answers: Answers, item: int) -> list[float | None]:
+    """The elasticity and the ends of its interval; None where it is not identified."""
+    found = (float(answers.outputs[name][item]) for name in ("elasticity", "elasticity_p5", "elasticity_p95"))
+    return [None if np.isnan(value) else value for value in found]
 
 
 def _explanation(answers: Answers) -> pb.PriceExplanation:
@@ -82,4 +97,5 @@ def _explanation(answers: Answers) -> pb.PriceExplanation:
         elasticity=None if np.isnan(values["elasticity"]) else values["elasticity"],
         unbounded_price=values["unbounded_price"],
         binding_guardrails=guardrails.split(",") if guardrails else [],
+        curve=[pb.PricePoint(**point) for point in answers.explanation.get("curve", [])],
     )

@@ -32,6 +32,7 @@ class SegmentationService(segmentation_pb2_grpc.SegmentationServiceServicer):
             cluster_id=int(answers.outputs["cluster_id"][0]),
             segment_name=str(answers.outputs["segment_name"][0]),
             metadata=wire.metadata(answers),
+            profile=_profile(answers),
             distances=[pb.SegmentDistance(**entry) for entry in answers.explanation.get("distances", [])],
         )
 
@@ -46,6 +47,11 @@ class SegmentationService(segmentation_pb2_grpc.SegmentationServiceServicer):
         answers = self._predictor.predict(Call(use_case="segmentation", entity_ids=ids, overrides=overrides))
         results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
         return pb.BatchAssignSegmentResponse(results=results, metadata=wire.batch_metadata(answers))
+
+
+def _profile(answers: Answers) -> pb.SegmentProfile | None:
+    found = answers.explanation.get("profile")
+    return pb.SegmentProfile(**found) if found else None
 
 
 def _result(answers: Answers, item: int, customer_id: str) -> pb.SegmentResult:

@@ -259,7 +259,9 @@ def test_the_other_services_answer_by_id(channel):
     request = pricing_pb2.SuggestPriceRequest(product_id="5", min_price=9.5, view=common_pb2.VIEW_FULL)
     price = pricing.SuggestPrice(request)
     assert price.price_suggested >= 9.5
-    assert price.explanation.elasticity == -3.0
+    assert price.explanation.elasticity == price.elasticity == -3.0
+    assert price.elasticity_p5 < -3.0 < price.elasticity_p95 < -2.8
+    assert [point.price for point in price.explanation.curve] == [10.0]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +291,24 @@ def test_price_bounds_are_checked_before_the_product_is_looked_up(channel):
     """An unknown product with crossed bounds is an invalid argument."""
     call = pricing_pb2_grpc.PricingServiceStub(channel).SuggestPrice
     request = pricing_pb2.SuggestPriceRequest(product_id="404", min_price=2, max_price=1)
-    assert refused(call, request)[::2] == ("INVALID_ARGUMENT", ["min_price"])
+    assert refused(call, request)[::2] == ("INVALID_ARGUMENT", ["min_price", "max_price"])
+
+
+def test_a_cost_above_the_highest_price_is_refused_with_both_named(channel):
+    """No price could cover it."""
+    call = pricing_pb2_grpc.PricingServiceStub(channel).SuggestPrice
+    request = pricing_pb2.SuggestPriceRequest(product_id="5", unit_cost=3, max_price=2)
+    assert refused(call, request)[::2] == ("INVALID_ARGUMENT", ["unit_cost", "max_price"])
+
+
+def test_a_price_covers_the_cost_that_a_request_gives(channel):
+    """One by one and in a batch; in the packed form too."""
+    stub = pricing_pb2_grpc.PricingServiceStub(channel)
+    one = stub.SuggestPrice(pricing_pb2.SuggestPriceRequest(product_id="5", unit_cost=12))
+    assert (one.price_suggested, one.reason) == (12.0, "cost")
+    batch = stub.BatchSuggestPrice(pricing_pb2.BatchSuggestPriceRequest(product_ids=["5", "5"], unit_cost=[12, 1]))
+    assert [result.price_suggested for result in batch.results] == [12.0, 10.0]
+    assert batch.results[0].elasticity == -3.0
 
 
 def test_an_unknown_customer_needs_all_features(channel):

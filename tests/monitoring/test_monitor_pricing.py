@@ -46,7 +46,7 @@ def test_each_rule_is_counted_once_per_price(lake: Lake, settings: MonitoringSet
         "below_cost": 0,
     }
     assert details["binding_guardrails"] == {"bounds": 5}
-    assert "no unit cost" in details["cost"]
+    assert "neither requests nor the lake had a unit cost" in details["cost"]
 
 
 def test_a_kept_price_and_forced_bounds_are_no_violation(lake: Lake, settings: MonitoringSettings, log: Any) -> None:

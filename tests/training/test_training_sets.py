@@ -73,17 +73,21 @@ def test_propensity_rows_are_the_exposures_with_a_known_outcome(tiny_lake):
     same(get("propensity").dataset(tiny_lake, refit=True).train, labelled.sort("as_of", "campaign_id", "customer_id"))
 
 
-def test_pricing_rows_are_weekly_units_and_mean_prices(tiny_lake, lines):
-    """Weeks begin on Monday; refunds, gifts and unpriced sales are left out."""
-    train = get("pricing").dataset(tiny_lake, refit=True).train
+def test_pricing_rows_are_weekly_units_orders_and_mean_prices(tiny_lake, lines):
+    """Weeks begin when prices change; refunds, gifts and unpriced sales are left out; a moment is one order."""
+    data = get("pricing").dataset(tiny_lake, refit=True)
+    train, shift = data.train, timedelta(days=data.extra["first_day"])
     sold = lines.filter(pl.col("refund_flag") == 0, pl.col("gross_revenue") > 0)
-    weeks = sold.group_by("product_id", week=pl.col("timestamp").dt.truncate("1w")).agg(
-        units=pl.col("quantity").sum(), revenue=SUM
+    week = (pl.col("timestamp") - shift).dt.truncate("1w") + shift
+    weeks = sold.group_by("product_id", week=week).agg(
+        units=pl.col("quantity").sum(),
+        orders=pl.struct("customer_id", "timestamp").n_unique().cast(pl.Int64),
+        revenue=SUM,
     )
     known = weeks.join(train.select("product_id").unique(), on="product_id", how="semi").sort("product_id", "week")
     logs = {"log_units": pl.col("units").log(), "log_price": (pl.col("revenue") / pl.col("units")).log()}
 
-    same(train.drop("category"), known.with_columns(**logs))
+    same(train.drop("category", "traffic"), known.with_columns(**logs))
 
 
 def test_recommender_rows_are_what_was_bought_next_and_before(tiny_lake, lines):

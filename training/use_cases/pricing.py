@@ -1,6 +1,7 @@
-"""Price suggestions: elasticities from weekly prices and units, and a move only where revenue surely gains."""
+"""Price suggestions: elasticities from weekly prices and units, and a move only where more is surely earned."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import polars as pl
 from lakehouse.errors import ShopSphereError
 from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
-from training import artifact, bootstrap, elasticity, tabular
+from training import artifact, bootstrap, elasticity, price_panel, tabular
 from training.price_model import PriceModel
 from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, UseCase
 
@@ -31,14 +32,16 @@ class PricingDataError(ShopSphereError):
 def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mapping[str, int] | None = None) -> Dataset:
     """The product x week panel of the products that sell most: log of units and of the price paid per unit.
 
-    Only priced sales count, refunds do not. The last quarter of the history, at most 13 weeks, is tested on; as many
-    weeks earlier for each `window`.
+    Only priced sales count, refunds do not. Weeks begin on the weekday on which prices change. `traffic` is the log of
+    what the shop's other products sold, relative to the training weeks, drawn to 0 as far as it is chance. The last
+    quarter of the history, at most 13 weeks, is tested on; as many weeks earlier for each `window`.
 
     Raises:
         PricingDataError: fewer than 12 weeks of sales.
     """
     versions = versions or {table: lake.version(table) for table in (TRANSACTIONS, PRODUCTS, FEATURES)}
-    weeks = run_example(lake, "training_pricing", versions=versions)
+    first_day = price_panel.first_day(lake.scan(TRANSACTIONS, versions[TRANSACTIONS]))
+    weeks = run_example(lake, "training_pricing", versions=versions, first_day=first_day)
     if weeks.is_empty() or weeks["week"].n_unique() < 12:
         raise PricingDataError("pricing needs at least 12 weeks of sales: ingest a longer history")
     first: Any = weeks["week"].min()
@@ -53,66 +56,87 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     best = best.filter(pl.col("weeks") >= elasticity.ENOUGH_WEEKS).sort(
         "revenue", "product_id", descending=[True, False]
     )
-    train = chosen.join(best.head(PANEL).select("product_id"), on="product_id", how="semi").sort("product_id", "week")
-    if train.is_empty():
+    best = best.head(PANEL).select("product_id")
+    if best.is_empty():
         raise PricingDataError(
             f"no product was sold in {elasticity.ENOUGH_WEEKS} weeks: pricing has nothing to learn from"
         )
-    test = weeks.filter(pl.col("week") >= start).join(train.select("product_id").unique(), on="product_id", how="semi")
+    weeks = price_panel.with_traffic(weeks, chosen).join(best, on="product_id", how="semi").sort("product_id", "week")
+    train = weeks.join(
+        chosen.select("product_id", "week"), on=["product_id", "week"], how="semi", maintain_order="left"
+    )
+    test = weeks.filter(pl.col("week") >= start)
     newest = lake.scan(FEATURES, versions[FEATURES]).filter(pl.col("as_of") <= start).collect()
     if newest.is_empty():
         newest = lake.scan(FEATURES, versions[FEATURES]).collect()
     newest = newest.filter(pl.col("as_of") == pl.col("as_of").max())
     return Dataset(
         train=train,
-        test=test.clear() if refit else test.sort("product_id", "week"),
+        test=test.clear() if refit else test,
         labels_end=last if refit else start,
         as_of=start,
         data_versions=versions,
-        extra={"products": newest.filter(pl.col("product_id").is_in(train["product_id"].unique().implode()))},
+        extra={
+            "products": newest.filter(pl.col("product_id").is_in(train["product_id"].unique().implode())),
+            "first_day": first_day,
+        },
+    )
+
+
+def shuffled(data: Dataset) -> Dataset:
+    """The weeks of each product in the order of another draw: what was paid has nothing to do with what was sold."""
+    paid = ["log_price", *(name for name in elasticity.CONTROLS if name in data.train.columns)]
+    drawn = data.train.select(
+        pl.struct(paid).shuffle(seed=0).over("product_id", mapping_strategy="group_to_rows").alias("paid")
+    )
+    return replace(
+        data, train=data.train.drop(paid).with_columns(drawn["paid"].struct.unnest()).select(data.train.columns)
     )
 
 
 def fit(data: Dataset) -> Model:
-    """An elasticity per product, shrunk to its category's."""
-    found = elasticity.shrink(elasticity.per_product(data.train))
-    known = found["elasticity"].drop_nulls()
+    """An elasticity per product, shrunk to its category's; see `training.elasticity`."""
+    arrays, facts = elasticity.fit(data.train)
+    known = arrays["elasticity"][~np.isnan(arrays["elasticity"])]
     params = {
-        "products": found.height,
+        "products": len(arrays["product_ids"]),
         "identified": len(known),
-        "median_elasticity": float(known.median() or 0.0),  # type: ignore[arg-type]
+        "median_elasticity": float(np.median(known)) if len(known) else 0.0,
+        "controls": ",".join(arrays["controls"].tolist()) or "none",
+        "first_day": data.extra["first_day"],
+        **{name: round(fact, 6) for name, fact in facts.items()},
     }
-    return _model("shrunk_elasticity", data, found, params)
+    return _model("shrunk_elasticity", data, arrays, params)
 
 
 def fit_baseline(data: Dataset) -> Model:
-    """The product's mean demand whatever the price: every price is kept."""
-    nothing = pl.lit(None, dtype=pl.Float64)
-    found = elasticity.per_product(data.train).with_columns(elasticity=nothing, error=nothing)
-    return _model("baseline", data, found, {"products": found.height})
+    """The product's mean demand whatever the price, scaled by the shop's traffic: every price is kept."""
+    arrays = elasticity.without_price(data.train)
+    return _model("baseline", data, arrays, {"products": len(arrays["product_ids"])})
 
 
 def evaluate(model: Model, data: Dataset) -> Metrics:
     """Error of the demand expected at the prices of the test weeks: rmse of log units, and wape of units."""
-    error, units = _errors(model, data.test), data.test["units"].to_numpy()
-    expected = np.exp(data.test["log_units"].to_numpy() + error)
     negative = float(np.mean(_elasticities(model, data) < 0)) if model.kind != "baseline" else 0.0
-    return {
-        "rmse_log_units": float(np.sqrt(np.square(error).mean())),
-        "wape": float(np.abs(expected - units).sum() / units.sum()),
-        "share_negative": negative,
-    }
+    return {**_accuracy(_log_units(model, data.test), data.test), "share_negative": negative}
 
 
 def references(data: Dataset) -> dict[str, Metrics]:
-    """Least squares per product without shrinking, and one elasticity for all."""
-    raw = elasticity.per_product(data.train)
-    one = raw.filter(pl.col("slope").is_not_null())["slope"].median()
-    models = {
-        "least_squares": raw.with_columns(elasticity=pl.col("slope"), error=pl.col("variance").sqrt()),
-        "one_elasticity": raw.with_columns(elasticity=pl.lit(one, dtype=pl.Float64), error=pl.lit(0.0)),
+    """Plain regressions of log units on log price: per product, with its category's mean slope, with one for all."""
+    fitted = elasticity.least_squares(data.train)
+    moved = pl.col("slope").filter(pl.col("slope") != 0)
+    slopes = {
+        "least_squares": pl.col("slope"),
+        "category_mean": moved.mean().over("category").fill_null(moved.mean()),
+        "one_elasticity": moved.median(),
     }
-    return {name: evaluate(_model(name, data, found, {}), data) for name, found in models.items()}
+    found = {}
+    for name, slope in slopes.items():
+        rows = data.test.join(fitted.with_columns(slope=slope), on="product_id", suffix="_mean", maintain_order="left")
+        gone = pl.col("log_price") - pl.col("log_price_mean")
+        log_units = rows.select(pl.col("log_units_mean") + pl.col("traffic") + pl.col("slope") * gone)
+        found[name] = _accuracy(log_units.to_series().to_numpy(), data.test)
+    return found
 
 
 def gate(candidate: Metrics, champion: Metrics) -> Decision:
@@ -129,7 +153,8 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
 
 def gains(candidate: Model, champion: Model, data: Dataset) -> Array:
     """By how much the candidate's rmse is lower, on resampled product-weeks."""
-    ours, theirs = (np.square(_errors(model, data.test)) for model in (candidate, champion))
+    sold = data.test["log_units"].to_numpy()
+    ours, theirs = (np.square(_log_units(model, data.test) - sold) for model in (candidate, champion))
     return bootstrap.paired_gains(
         lambda rows: float(np.sqrt(theirs[rows].mean()) - np.sqrt(ours[rows].mean())), len(ours)
     )
@@ -153,8 +178,8 @@ def load(folder: Path) -> Model:
 
 
 def explain(model: Model, inputs: Columns, options: Columns) -> dict[str, Any]:
-    """The outputs of the model are its explanation."""
-    return {}
+    """What would be sold and earned over the allowed prices: "curve", see `PriceModel.curve`."""
+    return {"curve": model.curve(inputs, options)} if isinstance(model, PriceModel) else {"curve": []}
 
 
 def example(data: Dataset) -> tuple[Columns, Columns]:
@@ -165,25 +190,29 @@ def example(data: Dataset) -> tuple[Columns, Columns]:
         "product_id": rows["product_id"].to_numpy(),
         "request_min_price": nothing,
         "request_max_price": nothing.copy(),
+        "unit_cost": nothing.copy(),
     }
     return tabular.to_columns(rows, NAMES), options
 
 
-def _model(kind: str, data: Dataset, found: pl.DataFrame, params: dict[str, Any]) -> PriceModel:
-    arrays = {
-        "product_ids": found["product_id"].to_numpy(),
-        **{
-            name: found[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-            for name in ("log_units", "log_price", "elasticity", "error")
-        },
-    }
+def _model(kind: str, data: Dataset, arrays: dict[str, Array], params: dict[str, Any]) -> PriceModel:
     return PriceModel(kind, defaults=tabular.medians(data.extra["products"], NAMES), params=params, arrays=arrays)
 
 
-def _errors(model: Any, rows: pl.DataFrame) -> Array:
-    expected = model.log_units(rows["product_id"].to_numpy(), rows["log_price"].to_numpy())
-    errors: Array = expected - rows["log_units"].to_numpy()
-    return errors
+def _log_units(model: Any, rows: pl.DataFrame) -> Array:
+    numeric = [name for name in ("log_price", "traffic", *elasticity.CONTROLS) if name in rows.columns]
+    expected: Array = model.log_units(
+        {**tabular.to_columns(rows, numeric), "product_id": rows["product_id"].to_numpy()}
+    )
+    return expected
+
+
+def _accuracy(log_units: Array, rows: pl.DataFrame) -> Metrics:
+    error, units = log_units - rows["log_units"].to_numpy(), rows["units"].to_numpy()
+    return {
+        "rmse_log_units": float(np.sqrt(np.square(error).mean())),
+        "wape": float(np.abs(np.exp(log_units) - units).sum() / units.sum()),
+    }
 
 
 def _elasticities(model: Model, data: Dataset) -> Array:
@@ -211,11 +240,13 @@ PRICING = UseCase(
         Feature(name="units_total", integer=True),
         Feature(name="weeks_sold", integer=True),
     ),
-    options=("product_id", "request_min_price", "request_max_price"),
+    options=("product_id", "request_min_price", "request_max_price", "unit_cost"),
     outputs=(
         "price_suggested",
         "price_reason",
         "elasticity",
+        "elasticity_p5",
+        "elasticity_p95",
         "unbounded_price",
         "current_price",
         "binding_guardrails",
@@ -233,5 +264,6 @@ PRICING = UseCase(
     explain=explain,
     example=example,
     gains=gains,
+    shuffled=shuffled,
 )
 NAMES = [feature.name for feature in PRICING.features]

@@ -13,7 +13,7 @@ from lakehouse.gold.customer_features import label_as_ofs
 from lakehouse.gold.history import data_span
 from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
-from training import artifact, bootstrap, segment_fit, segments, tabular
+from training import artifact, bootstrap, segment_fit, segment_meaning, segments, tabular
 from training.segments import CentreModel, RuleModel
 from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, UseCase
 
@@ -22,6 +22,8 @@ FEATURES = "gold.customer_features"
 TRANSACTIONS = "silver.transactions"
 NEXT_DAYS = (180, 90, 60, 30)
 """Lengths of the next period whose spend segments should tell apart; the longest that has elapsed is taken."""
+LEAST_USE = 0.01
+"""Share of the variance of next spend below which segments are not worth having."""
 
 
 class SegmentationDataError(ShopSphereError):
@@ -29,11 +31,11 @@ class SegmentationDataError(ShopSphereError):
 
 
 def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mapping[str, int] | None = None) -> Dataset:
-    """Buyers as of one moment to fit on, buyers 30 days later to test on `label` is what those spent
-    next. Both moments are 30 days earlier for each `window`.
+    """Buyers as of one moment to fit on, buyers 30 days later to test on: `label` is what those spent next.
 
-    With `refit` the newest buyers are fitted on and none tested. Segments have no label: `labels_end` is the moment
-    that was fitted on.
+    Both moments are 30 days earlier for each `window`. With `refit` the newest buyers are fitted on and none tested;
+    as many segments as before the test, which the gate has judged: `extra["known"]` are the buyers that their number
+    is chosen on, with their spend until the test. Segments have no label: `labels_end` is the moment fitted on.
 
     Raises:
         SegmentationDataError: the lake has features of one moment only, or nobody bought.
@@ -47,19 +49,33 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     chosen = moments[-1] if refit else fitted
     rows = run_example(lake, "training_segmentation", versions=versions, moments=[chosen, tested], days=days)
     test = rows.filter(pl.col("as_of") == tested)
+    until = (tested - fitted).days
+    known = run_example(lake, "training_segmentation", versions=versions, moments=[fitted], days=until)
     return Dataset(
         train=rows.filter(pl.col("as_of") == chosen).drop("label"),
         test=test.clear() if refit else test,
         labels_end=chosen,
         as_of=tested,
         data_versions=versions,
-        extra={"next_days": days},
+        extra={"next_days": days, "known": known, "known_days": until},
     )
 
 
 def fit(data: Dataset) -> Model:
     """K-means on logarithms of recency, orders and spend; see `training.segment_fit`."""
-    return segment_fit.fit_centres(tabular.to_columns(data.train, NAMES), tabular.medians(data.train, NAMES))
+    known, defaults = data.extra["known"], tabular.medians(data.train, NAMES)
+    model = segment_fit.fit_centres(
+        tabular.to_columns(data.train, NAMES),
+        defaults,
+        known=tabular.to_columns(known, NAMES),
+        next_spend=known["label"].to_numpy(),
+    )
+    return segment_meaning.described(model, known, days=data.extra["known_days"])
+
+
+def shuffled(data: Dataset) -> Dataset:
+    """All customers alike; see `segment_meaning.alike`."""
+    return segment_meaning.alike(data, NAMES)
 
 
 def fit_baseline(data: Dataset) -> Model:
@@ -80,19 +96,25 @@ def evaluate(model: Model, data: Dataset) -> Metrics:
     """On the test customers: how far segments are apart, how big the smallest is, and what they say of next spend.
 
     `silhouette` is measured in the same standardised space for every model; `eta_squared` is the share of the variance
-    of the next period's spend (and of its logarithm) that the segment explains; `bootstrap_ari` is the agreement of
-    refits on resampled training customers, 0 for a rule, which is not refitted.
+    of the next period's spend (and of its logarithm) that the segment explains, and `eta_squared_chance` what groups
+    drawn at random would hardly exceed; `bootstrap_ari` is the agreement of refits on resampled training customers, 0
+    for a rule, which is not refitted. `migration_rate`: see `segment_meaning.continued`.
     """
     ids = _ids(model, data)
     spend = data.test["label"].to_numpy()
-    return {
+    count = int(model.params["segments"])
+    _, sizes = np.unique(ids, return_counts=True)
+    found = {
         "silhouette": float(_silhouettes(model, data).mean()),
         "bootstrap_ari": float(model.params.get("bootstrap_ari", 0.0)),
-        "smallest_share": float(np.bincount(ids, minlength=model.params["segments"]).min() / max(len(ids), 1)),
-        "segments": float(model.params["segments"]),
-        "eta_squared": _eta_squared(spend, ids),
-        "eta_squared_log": _eta_squared(np.log1p(np.maximum(spend, 0)), ids),
+        "smallest_share": float(sizes.min() / len(ids)) if len(sizes) == count else 0.0,
+        "segments": float(count),
+        "eta_squared": segment_fit.eta_squared(spend, ids),
+        "eta_squared_log": segment_fit.eta_squared(np.log1p(np.maximum(spend, 0)), ids),
+        "eta_squared_chance": (count - 1 + 3 * float(np.sqrt(2 * (count - 1)))) / max(len(ids) - 1, 1),
     }
+    moved = model.params.get("migration_rate")
+    return found if moved is None else {**found, "migration_rate": float(moved)}
 
 
 def references(data: Dataset) -> dict[str, Metrics]:
@@ -103,16 +125,25 @@ def references(data: Dataset) -> dict[str, Metrics]:
     rows = _space(data)
     chosen = segment_fit.sample(len(rows))
     silhouette = float(segment_fit.silhouettes(rows[chosen], ids[chosen]).mean())
-    return {"spend_sextiles": {"silhouette": silhouette, "eta_squared": _eta_squared(spend, ids)}}
+    return {"spend_sextiles": {"silhouette": silhouette, "eta_squared": segment_fit.eta_squared(spend, ids)}}
 
 
 def gate(candidate: Metrics, champion: Metrics) -> Decision:
-    """Stable under resampling, no tiny segment, and further apart than the champion's by more than noise."""
+    """Stable under resampling, no tiny segment, telling of next spend, and further apart than the champion's."""
     reasons = []
     if candidate["bootstrap_ari"] < segment_fit.STABLE_ARI:
-        reasons.append(f"refits agree by an adjusted Rand index of {candidate['bootstrap_ari']:.2f}, not 0.80")
+        reasons.append(
+            f"segments are not stable: refits agree by an adjusted Rand index of {candidate['bootstrap_ari']:.2f}, "
+            f"not {segment_fit.STABLE_ARI:.2f}"
+        )
     if candidate["smallest_share"] < segment_fit.SMALLEST_SHARE:
         reasons.append(f"the smallest segment has {candidate['smallest_share']:.1%} of the customers, not 3 %")
+    useful, chance = candidate["eta_squared_log"], candidate["eta_squared_chance"]
+    if useful < max(LEAST_USE, chance):
+        reasons.append(
+            f"the segment tells {useful:.1%} of what customers spend next, less than {max(LEAST_USE, chance):.1%}: "
+            "who is in which makes no difference"
+        )
     if not candidate.get("gain_low", candidate["silhouette"] - champion["silhouette"]) > 0:
         reasons.append(
             f"silhouette {candidate['silhouette']:.3f} is not above the champion's {champion['silhouette']:.3f} "
@@ -120,7 +151,7 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
         )
     passed = (
         f"silhouette {candidate['silhouette']:.3f} beats the champion's {champion['silhouette']:.3f}, "
-        f"refits agree by {candidate['bootstrap_ari']:.2f}"
+        f"refits agree by {candidate['bootstrap_ari']:.2f}, segments tell {useful:.0%} of next spend"
     )
     return Decision(promote=not reasons, reasons=reasons or [passed])
 
@@ -132,17 +163,25 @@ def gains(candidate: Model, champion: Model, data: Dataset) -> Array:
 
 
 def figures(model: Model, data: Dataset) -> dict[str, Any]:
-    """How many customers each segment has, and what they spend next."""
+    """The segments' profiles: how many customers each has, and what these bought, spend and will spend."""
     from matplotlib.figure import Figure
 
-    ids, spend = _ids(model, data), data.test["label"].to_numpy()
-    names = model.params["names"]
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    counts, means = figure.subplots(1, 2, sharey=True)
-    counts.barh(names, np.bincount(ids, minlength=len(names)))
-    counts.set(title=f"Customers as of {data.as_of:%Y-%m-%d}")
-    means.barh(names, [spend[ids == number].mean() if (ids == number).any() else 0 for number in range(len(names))])
-    means.set(title=f"Mean spend of the next {data.extra['next_days']} days")
+    ids, names = _ids(model, data), model.params["names"]
+    numbers = model.numbers if isinstance(model, CentreModel) else list(range(len(names)))
+    shown = {
+        "customers, share": None,
+        "days since the last order": "recency_days",
+        "orders": "tx_count",
+        "spend so far": "monetary",
+        "mean discount": "avg_discount",
+        f"spend of the next {data.extra['next_days']} days": "label",
+    }
+    figure = Figure(figsize=(14, 4), layout="constrained")
+    for axes, (title, name) in zip(figure.subplots(1, len(shown), sharey=True), shown.items(), strict=True):
+        values = np.ones(len(ids)) if name is None else data.test[name].cast(pl.Float64).fill_null(0.0).to_numpy()
+        means = [values[ids == number].mean() if (ids == number).any() else 0.0 for number in numbers]
+        axes.barh(names, [np.mean(ids == number) for number in numbers] if name is None else means)
+        axes.set(title=title)
     return {"segments.png": figure}
 
 
@@ -153,16 +192,21 @@ def load(folder: Path) -> Model:
 
 
 def explain(model: Model, inputs: Columns, options: Columns) -> dict[str, Any]:
-    """The distance to every segment's centre, nearest first; empty for the rule, which has none."""
-    if not isinstance(model, CentreModel):
+    """The profile of the segment, and the distance to every segment's centre, nearest first.
+
+    Empty for the rule, which has no centres, and for those who never bought, whom no distance decides.
+    """
+    cluster_id = int(model.predict(inputs, options)["cluster_id"][0])
+    if not isinstance(model, CentreModel) or cluster_id == segments.PROSPECT:
         return {"distances": []}
-    distances = model.distances(inputs)[0]
-    names = model.params["names"]
+    distances, numbers, names = model.distances(inputs)[0], model.numbers, model.params["names"]
+    profiles = {profile["cluster_id"]: profile for profile in model.params["profiles"]}
     return {
+        "profile": {name: value for name, value in profiles[cluster_id].items() if name != "cluster_id"},
         "distances": [
-            {"cluster_id": int(number), "segment_name": names[number], "distance": float(distances[number])}
-            for number in np.argsort(distances, kind="stable")
-        ]
+            {"cluster_id": numbers[place], "segment_name": names[place], "distance": float(distances[place])}
+            for place in np.argsort(distances, kind="stable").tolist()
+        ],
     }
 
 
@@ -199,14 +243,6 @@ def _silhouettes(model: Model, data: Dataset) -> Array:
     return segment_fit.silhouettes(rows[chosen], _ids(model, data)[chosen])
 
 
-def _eta_squared(values: Array, ids: Array) -> float:
-    total = float(np.square(values - values.mean()).sum())
-    between = sum(
-        (ids == number).sum() * (values[ids == number].mean() - values.mean()) ** 2 for number in np.unique(ids)
-    )
-    return float(between) / total if total > 0 else 0.0
-
-
 SEGMENTATION = UseCase(
     name="segmentation",
     title="Customer segments",
@@ -237,5 +273,7 @@ SEGMENTATION = UseCase(
     explain=explain,
     example=example,
     gains=gains,
+    shuffled=shuffled,
+    continued=segment_meaning.continued,
 )
 NAMES = [feature.name for feature in SEGMENTATION.features]
