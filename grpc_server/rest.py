@@ -42,6 +42,10 @@ def _number(name: str) -> Callable[[Answers], dict[str, Any]]:
     return lambda answers: {name: float(answers.outputs[name][0])}
 
 
+def _clv(answers: Answers) -> dict[str, Any]:
+    return {name: float(values[0]) for name, values in answers.outputs.items()}
+
+
 def _segment(answers: Answers) -> dict[str, Any]:
     outputs = answers.outputs
     return {"cluster_id": int(outputs["cluster_id"][0]), "segment_name": str(outputs["segment_name"][0])}
@@ -61,7 +65,7 @@ def _propensity(answers: Answers) -> dict[str, Any]:
 
 
 ENDPOINTS = {
-    "/score/clv": Endpoint("clv", "ClvService/PredictClv", (), _number("clv_180d")),
+    "/score/clv": Endpoint("clv", "ClvService/PredictClv", (), _clv),
     "/score/propensity": Endpoint("propensity", "PropensityService/ScorePropensity", ("campaign_id",), _propensity),
     "/segment": Endpoint("segmentation", "SegmentationService/AssignSegment", (), _segment),
     "/recommend": Endpoint("recommender", "RecommenderService/Recommend", ("k", *RECOMMEND_FIELDS), _items),

@@ -11,18 +11,31 @@ from training.use_case import Columns
 
 
 class ConstantModel:
-    """Answers `value` in the column `output` for every row; its inputs are accepted and not used."""
+    """Answers `value` in the column `output` for every row; its inputs are accepted and not used.
+
+    `beside` holds further outputs and their constants.
+    """
 
     kind = "baseline"
 
-    def __init__(self, use_case: str, *, output: str, value: float, defaults: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        use_case: str,
+        *,
+        output: str,
+        value: float,
+        defaults: Mapping[str, float],
+        beside: Mapping[str, float] | None = None,
+    ) -> None:
         self.defaults = defaults
-        self.params: Mapping[str, Any] = {"output": output, "value": value}
+        self.params: Mapping[str, Any] = {"output": output, "value": value, "beside": dict(beside or {})}
         self._use_case = use_case
 
     def predict(self, inputs: Columns, options: Columns) -> dict[str, np.ndarray[Any, Any]]:
-        """The constant, once per row."""
-        return {self.params["output"]: np.full(columns.row_count(inputs, options), self.params["value"])}
+        """The constants, once per row."""
+        count = columns.row_count(inputs, options)
+        constants = {self.params["output"]: self.params["value"], **self.params["beside"]}
+        return {name: np.full(count, value) for name, value in constants.items()}
 
     def save(self, folder: Path) -> None:
         """Write the constant and the defaults."""
@@ -38,6 +51,11 @@ class ConstantModel:
     @classmethod
     def load(cls, stored: artifact.Artifact) -> "ConstantModel":
         """The inverse of `save`."""
+        params = stored.params
         return cls(
-            stored.use_case, output=stored.params["output"], value=stored.params["value"], defaults=stored.defaults
+            stored.use_case,
+            output=params["output"],
+            value=params["value"],
+            defaults=stored.defaults,
+            beside=params.get("beside"),
         )

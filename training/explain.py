@@ -1,5 +1,6 @@
-"""Explanations by substitution: how the answer changes when one input is put at its training default."""
+"""Explanations: parts that add up to an answer, or what the answer changes by with one input at its default."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,22 @@ def contributions(model: Model, inputs: Columns, options: Columns, *, output: st
         for index, name in enumerate(names)
     ]
     return sorted(found, key=lambda entry: -abs(entry["contribution"]))
+
+
+def additive(base: float, added: Mapping[str, float], *, values: Mapping[str, float]) -> dict[str, Any]:
+    """`contributions` that add up, with `base_value`, to the answer; `values` are the inputs as used.
+
+    Those that add nothing are left out; largest in size first.
+    """
+    found = [
+        {"feature": name, "value": values[name], "contribution": amount} for name, amount in added.items() if amount
+    ]
+    return {"base_value": base, "contributions": sorted(found, key=lambda entry: -abs(entry["contribution"]))}
+
+
+def nothing_but(base: float) -> dict[str, Any]:
+    """The explanation of a constant."""
+    return {"base_value": base, "contributions": []}
 
 
 def _used(inputs: Columns, name: str, default: float) -> float:

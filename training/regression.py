@@ -14,7 +14,8 @@ def metrics(actual: Array, predicted: Array) -> Metrics:
 
     `mae` and `rmse` are in the amount's unit; `r2` is 1 less the squared error over that of the test mean;
     `gini` is the normalised Gini (1 for a perfect order, 0 for none) and `spearman` the rank correlation;
-    `calibration` is the predicted sum over the actual one.
+    `calibration` is the predicted sum over the actual one; `decile_error` is the mean distance of the two in tenths of
+    the rows by prediction, over the actual mean.
     """
     error = predicted - actual
     total, variance = float(actual.sum()), float(np.var(actual))
@@ -25,6 +26,20 @@ def metrics(actual: Array, predicted: Array) -> Metrics:
         "gini": normalised_gini(actual, predicted),
         "spearman": rank_correlation(actual, predicted),
         "calibration": float(predicted.sum()) / total if total > 0 else 0.0,
+        "decile_error": _decile_error(actual, predicted) if total > 0 else 0.0,
+    }
+
+
+def interval_metrics(actual: Array, low: Array, high: Array) -> Metrics:
+    """`coverage_80`, the share of actual amounts within the interval, `below_p10` and `above_p90`, the others', and
+    `interval_width`, the mean width over the mean amount.
+    """
+    width = float((high - low).mean()) / max(float(np.abs(actual).mean()), 1e-12)
+    return {
+        "coverage_80": float(((actual >= low) & (actual <= high)).mean()),
+        "below_p10": float((actual < low).mean()),
+        "above_p90": float((actual > high).mean()),
+        "interval_width": width,
     }
 
 
@@ -52,6 +67,12 @@ def decile_figure(actual: Array, predicted: Array, *, title: str) -> Any:
     axes.set(title=title, xlabel="decile, lowest predictions first", ylabel="mean amount", xticks=positions)
     axes.legend()
     return figure
+
+
+def _decile_error(actual: Array, predicted: Array) -> float:
+    tenths = np.array_split(np.argsort(predicted, kind="stable"), 10)
+    apart = [abs(float(predicted[rows].mean() - actual[rows].mean())) for rows in tenths if len(rows)]
+    return float(np.mean(apart)) / float(actual.mean())
 
 
 def _gini(actual: Array, by: Array) -> float:

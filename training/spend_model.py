@@ -1,7 +1,4 @@
-"""The CLV candidate: boosted trees on daily rates, blended with repeated recent spend, in ONNX and NumPy.
-
-Everything is a rate per day of known history: what was fitted on short histories then holds for long ones.
-"""
+"""The CLV candidate: boosted trees blended with repeated recent spend, and an interval, in ONNX and NumPy."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,55 +6,73 @@ from typing import Any
 
 import numpy as np
 
-from training import artifact, tabular
-from training.onnx_runtime import OnnxFunction
+from training import artifact, spend_design, trees
+from training.purchase_process import expected_spend
+from training.spend_design import HORIZON_DAYS, Array
+from training.trees import Trees
 from training.use_case import Columns
 
-Array = np.ndarray[Any, Any]
-
-SPANS = (30, 90, 180)
-AS_IS = (
-    "avg_discount",
-    "avg_quantity",
-    "premium_tx_share",
-    "avg_session_duration_sec",
-    "age",
-    "is_male",
-    "loyalty_level",
-    "recency_days",
-    "mean_gap_days",
-)
-COUNTS = ("events_view_count", "events_add_to_cart_count", "events_purchase_count", "category_count")
-SHORTEST_HISTORY = 30.0
-HORIZON_DAYS = 180
+LEVELS = {"clv_180d_p10": 0.1, "clv_180d_p50": 0.5, "clv_180d_p90": 0.9}
 
 
 class SpendModel:
-    """Expected spend of 180 days: `tree_weight` times the trees' answer and `repeat_weight` times repeated spend.
+    """Expected spend of 180 days, and the range that it will lie in for 8 of 10 customers.
 
-    More `monetary`, everything else equal, never lowers the answer: the trees are constrained so.
-    Recent spend and orders that are not given are taken from `monetary` and `tx_count` by their training shares,
-    so that an override of those two moves the answer of a customer that the lake does not know, too.
+    The expectation of a buyer is `tree_weight` x trees + `repeat_weight` x repeated spend, that of a prospect
+    `prospect_weight` x trees; `constant` is what is left where neither was better than the mean.
+    More `monetary`, everything else equal, never lowers it: the trees are constrained so. Recent spend and orders that
+    are not given are taken from `monetary` and `tx_count` by their training shares, so that an override of those moves
+    the answer of a customer unknown to the lake, too.
     """
 
     kind = "trees_and_repeat"
 
-    def __init__(self, trees: OnnxFunction, *, defaults: Mapping[str, float], params: Mapping[str, Any]) -> None:
+    def __init__(self, fitted: Trees, *, defaults: Mapping[str, float], params: Mapping[str, Any]) -> None:
         self.defaults = defaults
         self.params = params
-        self._trees = trees
+        self._trees = fitted
 
     def predict(self, inputs: Columns, options: Columns) -> dict[str, Array]:
-        """`clv_180d` per row, in the shop's currency, never negative."""
-        matrix, repeated = design(complete(inputs, self.params["shares"]), self.defaults)
-        if not len(matrix):
-            return {"clv_180d": np.zeros(0)}
-        daily = np.ravel(self._trees(matrix)).astype(np.float64)
-        answer = self.params["tree_weight"] * daily * HORIZON_DAYS + self.params["repeat_weight"] * repeated
-        return {"clv_180d": np.maximum(answer, 0.0)}
+        """`clv_180d` and its 10th, 50th and 90th percentile per row, in the shop's currency, never negative."""
+        values = self._values(inputs)
+        if not len(values["tx_count"]):
+            return {name: np.zeros(0) for name in ("clv_180d", *LEVELS)}
+        scores = self._trees.scores(spend_design.design(values, self.params["process"]))
+        weights = self._weights(values)
+        mean = weights["constant"] + weights["tree"] * HORIZON_DAYS * np.exp(scores[:, 0])
+        mean += weights["repeat"] * spend_design.repeated(values).sum(axis=1)
+        return {"clv_180d": np.maximum(mean, 0.0), **self._interval(scores[:, 1:])}
+
+    def contributions(self, inputs: Columns) -> tuple[float, dict[str, float]]:
+        """What is answered before anything is known of one row's customer, and what each input adds: exact in sum.
+
+        SHAP values of the trees are exact for the logarithm of their answer; each is turned into money by the
+        logarithmic mean of the answers with and without all of them (Ang 2004), which keeps the sum exact. An answer
+        cut off at 0 has its contributions scaled alike.
+        """
+        values = {name: column[:1] for name, column in self._values(inputs).items()}
+        weights = {name: float(column[0]) for name, column in self._weights(values).items()}
+        mean_log, shap = self._trees.contributions(spend_design.design(values, self.params["process"])[0])
+        scale = weights["tree"] * HORIZON_DAYS * _logarithmic_mean(mean_log, mean_log + float(shap.sum()))
+        base = weights["constant"] + weights["tree"] * HORIZON_DAYS * float(np.exp(mean_log))
+        added: dict[str, float] = {}
+        for source, value in zip(spend_design.SOURCES, shap.tolist(), strict=True):
+            added[source] = added.get(source, 0.0) + scale * value
+        usual = self.params["repeat_means"]
+        for place, source in enumerate(("spend_90d", "spend_180d")):
+            base += weights["repeat"] * usual[place]
+            more = float(spend_design.repeated(values)[0, place]) - usual[place]
+            added[source] += weights["repeat"] * more
+        return base, _from_zero_up(base, added)
+
+    def used(self, inputs: Columns) -> dict[str, float]:
+        """The values of one row that `contributions` names."""
+        values = self._values(inputs)
+        expected = expected_spend(self.params["process"], values, days=HORIZON_DAYS)
+        return {name: float(column[0]) for name, column in {**values, "expected_spend": expected}.items()}
 
     def save(self, folder: Path) -> None:
-        """Write the trees as ONNX beside weights and shares."""
+        """Write the trees as ONNX and boxes beside weights, process and shares."""
         artifact.write(
             folder,
             use_case="clv",
@@ -65,60 +80,53 @@ class SpendModel:
             inputs=list(self.defaults),
             defaults=self.defaults,
             params=self.params,
-            files={"trees.onnx": self._trees.content},
+            arrays=self._trees.arrays(),
+            files={trees.FILE: self._trees.function.content},
         )
 
     @classmethod
     def load(cls, stored: artifact.Artifact) -> "SpendModel":
         """The inverse of `save`."""
-        return cls(OnnxFunction(stored.files["trees.onnx"]), defaults=stored.defaults, params=stored.params)
+        fitted = Trees.load(stored.files[trees.FILE], stored.arrays)
+        return cls(fitted, defaults=stored.defaults, params=stored.params)
+
+    def _values(self, inputs: Columns) -> dict[str, Array]:
+        return spend_design.filled(spend_design.complete(inputs, self.params["shares"]), self.defaults)
+
+    def _weights(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        buyer, params = values["tx_count"] > 0, self.params
+        return {
+            "constant": np.full(len(buyer), params["constant"]),
+            "tree": np.where(buyer, params["tree_weight"], params["prospect_weight"]),
+            "repeat": np.where(buyer, params["repeat_weight"], 0.0),
+        }
+
+    def _interval(self, scores: Array) -> dict[str, Array]:
+        """Fitted percentiles moved by their conformal offsets, on the scale they were fitted on, then in order."""
+        moved = scores + np.array([self.params["offsets"][name] for name in LEVELS])
+        middle = moved[:, 1:2]
+        moved = np.sort(middle + self.params["interval_width"] * (moved - middle), axis=1)
+        amounts = from_scale(moved, self.params["unit"])
+        return {name: amounts[:, place] for place, name in enumerate(LEVELS)}
 
 
-def complete(inputs: Columns, shares: Mapping[str, float]) -> dict[str, Array]:
-    """The inputs with recent spend and orders, where not given, as training's share of `monetary` and `tx_count`."""
-    completed = {name: np.asarray(column, dtype=np.float64) for name, column in inputs.items()}
-    for name, share in shares.items():
-        whole = completed.get(_whole(name))
-        if whole is not None:
-            given = completed.get(name, np.full(len(whole), np.nan))
-            completed[name] = np.where(np.isnan(given), share * whole, given)
-    return completed
+def to_scale(amounts: Array, unit: float) -> Array:
+    """Amounts on the logarithmic scale of the percentiles."""
+    return np.log1p(np.maximum(amounts, 0.0) / unit)
 
 
-def shares(inputs: Columns) -> dict[str, float]:
-    """How much of all `monetary` and `tx_count` fell into the last 30, 90 and 180 days."""
-    names = [f"{kind}_{span}d" for kind in ("spend", "tx_count") for span in SPANS]
-    return {name: _share(inputs[name], inputs[_whole(name)]) for name in names}
+def from_scale(scaled: Array, unit: float) -> Array:
+    """The inverse of `to_scale`; never negative."""
+    return unit * np.expm1(np.maximum(scaled, 0.0))
 
 
-def design(inputs: Columns, defaults: Mapping[str, float]) -> tuple[Array, Array]:
-    """The trees' matrix (one column per `design_names()`), and the last 90 and 180 days' spend repeated for 180."""
-    values = dict(zip(defaults, tabular.matrix(inputs, defaults).T, strict=True))
-    history = np.maximum(values["tenure_days"], SHORTEST_HISTORY)
-    spend = {span: values[f"spend_{span}d"] / np.minimum(span, history) for span in SPANS}
-    orders = {span: values[f"tx_count_{span}d"] / np.minimum(span, history) for span in SPANS}
-    columns = [values["monetary"] / history, *spend.values(), values["tx_count"] / history, *orders.values()]
-    columns += [values[name] / history for name in COUNTS]
-    columns += [values[name] for name in AS_IS]
-    columns += [values["recency_days"] / np.maximum(values["mean_gap_days"], 1.0)]
-    return np.column_stack(columns), HORIZON_DAYS * (spend[90] + spend[180]) / 2
+def _logarithmic_mean(low: float, high: float) -> float:
+    """(e^high - e^low) / (high - low)."""
+    apart = high - low
+    return float(np.exp(low)) * (float(np.expm1(apart)) / apart if abs(apart) > 1e-12 else 1.0)
 
 
-def design_names() -> list[str]:
-    """The names of the trees' columns, in order."""
-    rates = [f"{kind}_rate{span}" for kind in ("spend", "orders") for span in ("", *(f"_{span}d" for span in SPANS))]
-    return [*rates, *(f"{name}_rate" for name in COUNTS), *AS_IS, "recency_over_gap"]
-
-
-def monotone_constraints() -> list[int]:
-    """1 for the columns that more spend raises, 0 for the others."""
-    return [int(name.startswith("spend_rate")) for name in design_names()]
-
-
-def _whole(name: str) -> str:
-    return "monetary" if name.startswith("spend") else "tx_count"
-
-
-def _share(part: Array, whole: Array) -> float:
-    total = float(np.nansum(whole))
-    return float(np.nansum(part)) / total if total > 0 else 0.0
+def _from_zero_up(base: float, added: dict[str, float]) -> dict[str, float]:
+    total = sum(added.values())
+    factor = max(total, -base) / total if total < 0 else 1.0
+    return {name: factor * value for name, value in added.items()}

@@ -8,6 +8,7 @@ from shopsphere.v1 import clv_pb2_grpc
 from grpc_server.checks import check_batch_size
 from grpc_server.predictor import Answers, Call, Predictor
 from grpc_server.services import wire
+from training.spend_model import LEVELS
 
 
 class ClvService(clv_pb2_grpc.ClvServiceServicer):
@@ -32,6 +33,8 @@ class ClvService(clv_pb2_grpc.ClvServiceServicer):
             clv_180d=answers.outputs["clv_180d"][0],
             metadata=wire.metadata(answers),
             contributions=wire.contributions(answers),
+            base_value=wire.base_value(answers),
+            **_interval(answers, 0),
         )
 
     def BatchPredictClv(self, request: pb.BatchPredictClvRequest, context: Any) -> pb.BatchPredictClvResponse:  # noqa: N802, D102
@@ -49,4 +52,9 @@ def _result(answers: Answers, item: int, customer_id: str) -> pb.ClvResult:
     error = answers.errors[item]
     if error is not None:
         return pb.ClvResult(customer_id=customer_id, error=wire.item_error(error))
-    return pb.ClvResult(customer_id=customer_id, clv_180d=answers.outputs["clv_180d"][item])
+    return pb.ClvResult(customer_id=customer_id, clv_180d=answers.outputs["clv_180d"][item], **_interval(answers, item))
+
+
+def _interval(answers: Answers, item: int) -> dict[str, Any]:
+    """The percentiles, of a model that gives them."""
+    return {name: answers.outputs[name][item] for name in LEVELS if name in answers.outputs}

@@ -36,6 +36,7 @@ class PropensityService(propensity_pb2_grpc.PropensityServiceServicer):
             campaign_id=answers.campaign_ids[0],
             metadata=wire.metadata(answers),
             contributions=wire.contributions(answers),
+            base_value=wire.base_value(answers),
         )
 
     def BatchScorePropensity(  # noqa: N802, D102

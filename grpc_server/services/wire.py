@@ -125,6 +125,12 @@ def contributions(answers: Answers) -> list[common_pb2.FeatureContribution]:
     return [common_pb2.FeatureContribution(**entry) for entry in answers.explanation.get("contributions", [])]
 
 
+def base_value(answers: Answers) -> float | None:
+    """What the contributions add up from; None unless asked for, or where they do not add up."""
+    value: float | None = answers.explanation.get("base_value")
+    return value
+
+
 def _model(answers: Answers) -> common_pb2.ModelVersion:
     served = answers.served
     return common_pb2.ModelVersion(name=served.use_case.name, version=served.version, alias=served.alias)

@@ -41,13 +41,14 @@ from training.catalogue import Catalogue
 from training.constant import ConstantModel
 from training.popularity_recommender import PopularityRecommender
 from training.price_model import PriceModel
+from training.spend_model import LEVELS
 from training.use_cases import USE_CASES, get
 
 AS_OF = datetime(2024, 3, 1)
 
 
 class SpendEcho:
-    """Answers the monetary input, so that a test sees which value was used; fails on 666."""
+    """Answers the monetary input, so that a test sees which value was used, and 1, 2, 3 beside it; fails on 666."""
 
     kind = "echo"
 
@@ -59,7 +60,8 @@ class SpendEcho:
         """The input `monetary`, its default where unknown."""
         if 666 in inputs["monetary"]:
             raise RuntimeError("secret of the house")
-        return {"clv_180d": np.where(np.isnan(inputs["monetary"]), 7.0, inputs["monetary"])}
+        monetary = np.where(np.isnan(inputs["monetary"]), 7.0, inputs["monetary"])
+        return {"clv_180d": monetary, **{name: np.full(len(monetary), float(n)) for n, name in enumerate(LEVELS, 1)}}
 
 
 def served(name, model, **values):
@@ -243,6 +245,19 @@ def test_options_of_a_recommendation_have_limits(channel, rest):
     wrong = {"customer_id": 1, "include_repeats": "yes", "categories": "Toys", "country": 3}
     told = rest("POST", "/recommend", content=json.dumps(wrong)).json()["error"]
     assert all(name in json.dumps(told) for name in ("include_repeats", "categories", "country"))
+
+
+def test_clv_comes_with_its_percentiles(channel, rest):
+    """In the unary answer, in each result of a batch, and as further fields of the REST answer."""
+    clv = clv_pb2_grpc.ClvServiceStub(channel)
+    one = clv.PredictClv(clv_pb2.PredictClvRequest(customer_id="1"))
+    batch = clv.BatchPredictClv(clv_pb2.BatchPredictClvRequest(customer_ids=["404", "1"])).results
+    by_rest = rest("POST", "/score/clv", content=json.dumps({"customer_id": 1})).json()
+
+    for answer in (one, batch[1]):
+        assert [getattr(answer, name) for name in LEVELS] == [1.0, 2.0, 3.0]
+    assert not batch[0].HasField("clv_180d_p50")
+    assert [by_rest[name] for name in LEVELS] == [1.0, 2.0, 3.0]
 
 
 def test_the_other_services_answer_by_id(channel):

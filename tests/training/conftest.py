@@ -39,7 +39,7 @@ def shop_features(transactions, as_of):
 
     since = [(pl.lit(as_of) - pl.col("timestamp").max()), (pl.lit(as_of) - pl.col("timestamp").min())]
     recency_days, tenure_days = (duration.dt.total_seconds() / 86_400 for duration in since)
-    unknown = ["premium_tx_share", "avg_session_duration_sec", "age", "is_male", "loyalty_level", "mean_gap_days"]
+    unknown = ["premium_tx_share", "avg_session_duration_sec", "age", "is_male", "loyalty_level"]
     zero = ["events_view_count", "events_add_to_cart_count", "events_purchase_count", "category_count"]
     return (
         transactions.filter(pl.col("timestamp") < as_of)
@@ -47,6 +47,7 @@ def shop_features(transactions, as_of):
         .agg(
             recency_days=recency_days,
             tenure_days=tenure_days,
+            signup_days=tenure_days,
             tx_count=pl.len().cast(pl.Int64),
             monetary=pl.col("gross_revenue").sum(),
             **{f"spend_{span}d": pl.col("gross_revenue").filter(age(span)).sum() for span in (30, 90, 180)},

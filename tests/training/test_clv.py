@@ -1,13 +1,13 @@
 """The CLV use case: its cutoffs and labels, what its model learns, and in which direction its answers move."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
-from training import bootstrap, spend_model
+from training import bootstrap, spend_design
+from training.spend_fit import fit_spend
 from training.use_cases.clv import CLV, NAMES, NotEnoughHistoryError
 
 CLOCK = datetime(2024, 3, 1)
@@ -99,27 +99,79 @@ def test_clv_is_never_negative(model, amount):
 
 
 def test_recent_spend_that_is_not_given_follows_monetary():
-    """An override of monetary reaches the inputs that are derived from it, unless those are known."""
-    inputs = {"monetary": np.array([200.0, 200.0]), "spend_30d": np.array([np.nan, 1.0])}
+    """An override of monetary reaches the inputs that are derived from it, if those are unknown and can be recent."""
+    inputs = {
+        "monetary": np.array([200.0, 200.0, 200.0]),
+        "spend_30d": np.array([np.nan, 1.0, np.nan]),
+        "recency_days": np.array([np.nan, 50.0, 50.0]),
+    }
 
-    assert spend_model.complete(inputs, {"spend_30d": 0.25})["spend_30d"].tolist() == [50.0, 1.0]
+    assert spend_design.complete(inputs, {"spend_30d": 0.25})["spend_30d"].tolist() == [50.0, 1.0, 0.0]
 
 
 def test_the_gate_asks_for_a_gain_above_noise_and_calibration():
-    """Both reasons are given."""
+    """And for an interval that holds what it says; all reasons are given."""
     champion = {"rmse": 10.0, "calibration": 1.0}
 
     assert CLV.gate({"rmse": 8.0, "calibration": 1.0, "gain_low": 0.5}, champion).promote
-    refused = CLV.gate({"rmse": 9.9, "calibration": 2.0, "gain_low": -0.1}, champion)
-    assert (refused.promote, len(refused.reasons)) == (False, 2)
+    refused = CLV.gate({"rmse": 9.9, "calibration": 2.0, "gain_low": -0.1, "coverage_80": 0.5}, champion)
+    assert (refused.promote, len(refused.reasons)) == (False, 3)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_model_of_shuffled_labels_is_refused(data, seed):
-    """Where nothing is to be learnt, the average customer stays the champion."""
-    shuffled = pl.col("label").shuffle(seed=seed)
-    noise = replace(data, train=data.train.with_columns(shuffled), test=data.test.with_columns(shuffled))
+@pytest.mark.parametrize("amount", [0.0, 100.0])
+def test_the_percentiles_are_in_order(model, amount):
+    """For any customer, and none is negative."""
+    answers = model.predict(dict.fromkeys(NAMES, np.array([amount])), {})
+    levels = [answers[name][0] for name in CLV.outputs[1:]]
+
+    assert [0.0, *levels] == sorted([0.0, *levels])
+
+
+def test_the_interval_holds_as_many_customers_as_it_says(model, data):
+    """Four in five of customers who spend about the same every week, or some more; and it is narrow."""
+    metrics = CLV.evaluate(model, data)
+
+    assert 0.7 <= metrics["coverage_80"] <= 1.0
+    assert metrics["interval_width"] < CLV.evaluate(CLV.fit_baseline(data), data)["interval_width"]
+
+
+def test_contributions_add_up_to_the_answer(model, data):
+    """With the base value, for buyers, for an unknown customer, and where refunds would push the answer below 0."""
+    rows = CLV.example(data)[0]
+    refunded = dict.fromkeys(NAMES, np.array([10.0])) | {"spend_90d": np.array([-1e6]), "spend_180d": np.array([-1e6])}
+    cases = [{name: column[:1] for name, column in rows.items()}, dict.fromkeys(NAMES, np.array([np.nan])), refunded]
+    for inputs in cases:
+        told = CLV.explain(model, inputs, {})
+        total = told["base_value"] + sum(entry["contribution"] for entry in told["contributions"])
+        assert total == pytest.approx(model.predict(inputs, {})["clv_180d"][0], rel=1e-5, abs=1e-6)
+
+
+def test_a_prospect_is_not_taken_for_a_buyer():
+    """Who signed up and never bought is expected to spend what such customers spent, whatever buyers do."""
+    count = 400
+    buys = np.arange(count) % 2 == 0
+    random = np.random.default_rng(0)
+    train = pl.DataFrame(
+        {
+            **{name: np.where(buys, 10.0, 0.0) * random.uniform(0.5, 1.5, count) for name in NAMES},
+            "customer_id": np.arange(count),
+            "as_of": [CLOCK] * count,
+            "label": np.where(buys, 500.0, 4.0) * random.uniform(0.5, 1.5, count),
+        }
+    ).with_columns(label_half="label", signup_days=20.0, recency_days=pl.col("recency_days").replace(0.0, None))
+    model = fit_spend(train, names=NAMES, label_days=180)
+
+    prospect = {name: np.array([np.nan if name == "recency_days" else 0.0]) for name in NAMES}
+    answer = model.predict(prospect | {"signup_days": np.array([20.0])}, {})
+    assert 1 < answer["clv_180d"][0] < 10
+    assert answer["clv_180d_p90"][0] < 20
+
+
+def test_a_model_of_shuffled_labels_is_refused(data):
+    """Where nothing is to be learnt, the average customer is answered and stays the champion."""
+    noise = CLV.shuffled(data)
     candidate, baseline = CLV.fit(noise), CLV.fit_baseline(noise)
     gain = bootstrap.summary(CLV.gains(candidate, baseline, noise))
 
+    assert sorted(noise.train["label"]) == sorted(data.train["label"])
     assert not CLV.gate(CLV.evaluate(candidate, noise) | gain, CLV.evaluate(baseline, noise)).promote

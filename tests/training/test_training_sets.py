@@ -23,18 +23,24 @@ def lines(tiny_lake):
 
 
 @pytest.fixture(scope="module")
-def buyers(tiny_lake):
-    """The customers of every as_of who had bought by then."""
-    return tiny_lake.scan("gold.customer_features").filter(pl.col("tx_count") > 0).collect()
+def customers(tiny_lake):
+    """The customers of every as_of."""
+    return tiny_lake.scan("gold.customer_features").collect()
 
 
-def spent_after(buyers, lines, as_ofs, days):
-    """Buyers as of some moments with what they spent in the days after."""
+@pytest.fixture(scope="module")
+def buyers(customers):
+    """Those who had bought by then."""
+    return customers.filter(pl.col("tx_count") > 0)
+
+
+def spent_after(customers, lines, as_ofs, days):
+    """Customers as of some moments with what they spent in the days after."""
     parts = []
     for as_of in as_ofs:
         window = pl.col("timestamp").is_between(as_of, as_of + timedelta(days=days), closed="left")
         spent = lines.filter(window).group_by("customer_id").agg(label=SUM)
-        parts.append(buyers.filter(pl.col("as_of") == as_of).join(spent, on="customer_id", how="left"))
+        parts.append(customers.filter(pl.col("as_of") == as_of).join(spent, on="customer_id", how="left"))
     return pl.concat(parts).with_columns(pl.col("label").fill_null(0.0)).sort("as_of", "customer_id")
 
 
@@ -45,16 +51,19 @@ def same(found, expected):
 
 
 @pytest.mark.parametrize("refit", [False, True])
-def test_clv_labels_are_the_spend_after_each_cutoff(tiny_lake, buyers, lines, refit):
-    """Scaled to 180 days where the window is shorter."""
+def test_clv_labels_are_the_spend_after_each_cutoff(tiny_lake, customers, lines, refit):
+    """Of buyers and prospects, scaled to 180 days where the window is shorter, beside the window's first half."""
     data = get("clv").dataset(tiny_lake, refit=refit)
-    days = data.extra["label_days"]
-    scaled = pl.col("label") * (180 / days)
 
-    cutoffs = data.train["as_of"].unique().sort()
-    same(data.train, spent_after(buyers, lines, cutoffs, days).with_columns(scaled))
+    def expected(cutoffs, days):
+        whole, half = (spent_after(customers, lines, cutoffs, part) for part in (days, days / 2))
+        half_label = half["label"].alias("label_half") * (360 / days)
+        return whole.with_columns(pl.col("label") * (180 / days), half_label)
+
+    same(data.train, expected(data.train["as_of"].unique().sort(), data.extra["label_days"]))
+    assert data.train["tx_count"].min() == 0
     if not refit:
-        same(data.test, spent_after(buyers, lines, [data.as_of], 180))
+        same(data.test, expected([data.as_of], 180))
 
 
 def test_segmentation_tests_on_the_spend_that_followed(tiny_lake, buyers, lines):

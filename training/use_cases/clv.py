@@ -1,6 +1,7 @@
 """Customer lifetime value: what a customer will spend in the 180 days after as_of, net of refunds."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,11 @@ from lakehouse.gold.customer_features import label_as_ofs
 from lakehouse.gold.history import data_span
 from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
-from training import artifact, bootstrap, explain, regression, spend_model, tabular
+from training import artifact, bootstrap, explain, purchase_fit, purchase_process, regression, spend_design, tabular
 from training.constant import ConstantModel
-from training.spend_model import HORIZON_DAYS, SpendModel
-from training.spend_trees import fit_trees
+from training.spend_design import HORIZON_DAYS
+from training.spend_fit import fit_spend
+from training.spend_model import LEVELS, SpendModel
 from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, UseCase
 
 FEATURES = "gold.customer_features"
@@ -25,6 +27,8 @@ TRANSACTIONS = "silver.transactions"
 LABEL_DAYS = (180, 90, 60, 30)
 """Lengths of training labels, best first; shorter ones are scaled up where the history has no room for longer ones."""
 ENOUGH_HISTORY_DAYS = 90
+COVERAGE = 0.7
+"""Below it, an interval that claims 80 % of the customers misleads."""
 
 
 class NotEnoughHistoryError(ShopSphereError):
@@ -32,7 +36,7 @@ class NotEnoughHistoryError(ShopSphereError):
 
 
 def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mapping[str, int] | None = None) -> Dataset:
-    """Buyers at cutoffs 30 days apart; `label` is the net spend per 180 days that followed.
+    """Customers, buyers or not yet, at cutoffs 30 days apart; `label` is the net spend per 180 days that followed.
 
     The test cutoff is the newest one whose 180 days have elapsed, 30 days earlier for each `window`. Training labels
     end before it (with `refit`, before the data's clock), and are of the longest length for which a cutoff has enough
@@ -67,38 +71,52 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
 
 
 def fit(data: Dataset) -> Model:
-    """Boosted trees blended with repeated spend; the weights come from customers the trees did not see."""
-    inputs = tabular.to_columns(data.train, NAMES)
-    shares = spend_model.shares(inputs)
-    defaults = tabular.medians(data.train, NAMES)
-    matrix, repeated = spend_model.design(inputs, defaults)
-    trees, weights = fit_trees(matrix, data.train["label"].to_numpy(), repeated, groups=data.train["customer_id"])
-    params = {**weights, "shares": shares, "label_days": data.extra["label_days"], "rows": data.train.height}
-    return SpendModel(trees, defaults=defaults, params=params)
+    """Boosted trees blended with repeated spend, and conformal percentiles; see `training.spend_fit`."""
+    return fit_spend(data.train, names=NAMES, label_days=data.extra["label_days"])
 
 
 def fit_baseline(data: Dataset) -> Model:
-    """The average customer: the same mean for everybody."""
-    mean = float(data.train["label"].to_numpy().mean())
-    return ConstantModel("clv", output="clv_180d", value=mean, defaults=tabular.medians(data.train, NAMES))
+    """The average customer: the same mean, and the same percentiles, for everybody."""
+    label = data.train["label"].to_numpy()
+    levels = {name: max(float(np.quantile(label, level)), 0.0) for name, level in LEVELS.items()}
+    defaults = tabular.medians(data.train, NAMES)
+    return ConstantModel("clv", output="clv_180d", value=float(label.mean()), defaults=defaults, beside=levels)
+
+
+def shuffled(data: Dataset) -> Dataset:
+    """The same with each training customer's spend given to another one."""
+    order = np.random.default_rng(0).permutation(data.train.height)
+    labels = data.train.select("label", "label_half")[order]
+    return replace(data, train=data.train.with_columns(labels))
 
 
 def evaluate(model: Model, data: Dataset) -> Metrics:
-    """Error, ranking and calibration on the test customers; see `training.regression`."""
-    return regression.metrics(data.test["label"].to_numpy(), _answers(model, data.test))
+    """Error, ranking, calibration and the interval's coverage on the test customers; see `training.regression`."""
+    actual, answers = data.test["label"].to_numpy(), _answers(model, data.test)
+    found = regression.metrics(actual, answers["clv_180d"])
+    if "clv_180d_p90" in answers:
+        found |= regression.interval_metrics(actual, answers["clv_180d_p10"], answers["clv_180d_p90"])
+    return found
 
 
 def references(data: Dataset) -> dict[str, Metrics]:
-    """The strong baselines: the last 180 days again, the last 90 days twice, and the mean of those two."""
+    """The strong baselines: BG/NBD with Gamma-Gamma, the last 180 days again, the last 90 days twice, their mean."""
     actual = data.test["label"].to_numpy()
-    columns = tabular.to_columns(data.test, ["spend_90d", "spend_180d"])
-    repeats = {"last_180_days_repeated": columns["spend_180d"], "last_90_days_doubled": 2 * columns["spend_90d"]}
-    repeats["mean_of_both"] = (columns["spend_180d"] + 2 * columns["spend_90d"]) / 2
-    return {name: regression.metrics(actual, predicted) for name, predicted in repeats.items()}
+    defaults = tabular.medians(data.train, NAMES)
+    newest = data.train.filter(pl.col("as_of") == pl.col("as_of").max())
+    then, now = (spend_design.filled(tabular.to_columns(rows, NAMES), defaults) for rows in (newest, data.test))
+    process = purchase_fit.fit_process(then)
+    found = {
+        "bgnbd_gamma_gamma": purchase_process.expected_spend(process, now, days=HORIZON_DAYS),
+        "last_180_days_repeated": now["spend_180d"],
+        "last_90_days_doubled": 2 * now["spend_90d"],
+        "mean_of_both": (now["spend_180d"] + 2 * now["spend_90d"]) / 2,
+    }
+    return {name: regression.metrics(actual, predicted) for name, predicted in found.items()}
 
 
 def gate(candidate: Metrics, champion: Metrics) -> Decision:
-    """Better by more than noise in root mean squared error, and right in sum within a quarter."""
+    """Better by more than noise in root mean squared error, right in sum within a quarter, and not falsely sure."""
     reasons = []
     if not candidate.get("gain_low", champion["rmse"] - candidate["rmse"]) > 0:
         reasons.append(
@@ -106,6 +124,8 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
         )
     if not 0.75 <= candidate["calibration"] <= 1.25:
         reasons.append(f"it predicts {candidate['calibration']:.0%} of what was spent in sum, not 75 % to 125 %")
+    if candidate.get("coverage_80", COVERAGE) < COVERAGE:
+        reasons.append(f"its interval for 80 % of the customers holds only {candidate['coverage_80']:.0%} of them")
     passed = f"rmse {candidate['rmse']:.4g} beats the champion's {champion['rmse']:.4g} by more than noise"
     return Decision(promote=not reasons, reasons=reasons or [passed])
 
@@ -113,7 +133,7 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
 def gains(candidate: Model, champion: Model, data: Dataset) -> np.ndarray[Any, Any]:
     """By how much the candidate's rmse is lower, on resampled test customers."""
     actual = data.test["label"].to_numpy()
-    squared = [np.square(_answers(model, data.test) - actual) for model in (champion, candidate)]
+    squared = [np.square(_answers(model, data.test)["clv_180d"] - actual) for model in (champion, candidate)]
     return bootstrap.paired_gains(
         lambda rows: float(np.sqrt(squared[0][rows].mean()) - np.sqrt(squared[1][rows].mean())), len(actual)
     )
@@ -123,7 +143,7 @@ def figures(model: Model, data: Dataset) -> dict[str, Any]:
     """Predicted and actual spend by decile of the prediction."""
     actual = data.test["label"].to_numpy()
     title = f"Spend in the 180 days after {data.as_of:%Y-%m-%d}, by decile of the prediction"
-    return {"deciles.png": regression.decile_figure(actual, _answers(model, data.test), title=title)}
+    return {"deciles.png": regression.decile_figure(actual, _answers(model, data.test)["clv_180d"], title=title)}
 
 
 def load(folder: Path) -> Model:
@@ -133,9 +153,10 @@ def load(folder: Path) -> Model:
 
 
 def explain_one(model: Model, inputs: Columns, options: Columns) -> dict[str, Any]:
-    """What each input adds to the answer, compared with its training default."""
-    completed = spend_model.complete(inputs, model.params.get("shares", {}))
-    return {"contributions": explain.contributions(model, completed, options, output="clv_180d")}
+    """What each input adds to `base_value`, in money: together they are the answer."""
+    if not isinstance(model, SpendModel):
+        return explain.nothing_but(float(model.predict(inputs, options)["clv_180d"][0]))
+    return explain.additive(*model.contributions(inputs), values=model.used(inputs))
 
 
 def example(data: Dataset) -> tuple[Columns, Columns]:
@@ -155,8 +176,8 @@ def _training_cutoffs(cutoffs: list[datetime], *, first: datetime, end: datetime
     )
 
 
-def _answers(model: Model, rows: pl.DataFrame) -> np.ndarray[Any, Any]:
-    return model.predict(tabular.to_columns(rows, NAMES), {})["clv_180d"]
+def _answers(model: Model, rows: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+    return model.predict(tabular.to_columns(rows, NAMES), {})
 
 
 CLV = UseCase(
@@ -181,13 +202,13 @@ CLV = UseCase(
         Feature(name="is_male", override=True, integer=True, minimum=0, maximum=1),
         Feature(name="loyalty_level", override=True, integer=True, minimum=0, maximum=3),
         Feature(name="tenure_days"),
-        *(Feature(name=f"spend_{span}d") for span in spend_model.SPANS),
-        *(Feature(name=f"tx_count_{span}d", integer=True) for span in spend_model.SPANS),
-        Feature(name="mean_gap_days"),
+        Feature(name="signup_days"),
+        *(Feature(name=f"spend_{span}d") for span in spend_design.SPANS),
+        *(Feature(name=f"tx_count_{span}d", integer=True) for span in spend_design.SPANS),
         Feature(name="category_count", integer=True),
     ),
     options=(),
-    outputs=("clv_180d",),
+    outputs=("clv_180d", *LEVELS),
     primary_metric="rmse",
     higher_is_better=False,
     dataset=dataset,
@@ -201,5 +222,6 @@ CLV = UseCase(
     explain=explain_one,
     example=example,
     gains=gains,
+    shuffled=shuffled,
 )
 NAMES = [feature.name for feature in CLV.features]

@@ -1,0 +1,66 @@
+"""What buyers are expected to order from purchase behaviour alone: BG/NBD orders, Gamma-Gamma values, in NumPy.
+
+BG/NBD: Fader, Hardie, Lee (2005), "Counting your customers the easy way"; Gamma-Gamma: Fader, Hardie (2013).
+`training.purchase_fit` finds the parameters.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+TERMS = 200
+"""Of the hypergeometric series; its terms shrink faster than (horizon / (alpha + age + horizon)) ** k."""
+BESIDE_ONE = 1e-5
+"""How near `a` may be to 1, where the closed form divides by zero."""
+
+
+def history(inputs: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+    """Repeat orders, days from first to last order, and days from first order to now, from CLV's inputs."""
+    repeats = np.maximum(inputs["tx_count"] - 1.0, 0.0)
+    age = np.maximum(inputs["tenure_days"], inputs["recency_days"])
+    return repeats, np.where(repeats > 0, age - inputs["recency_days"], 0.0), age
+
+
+def expected_orders(process: Mapping[str, float], repeats: Array, last: Array, age: Array, *, days: float) -> Array:
+    """Orders of the next `days` of buyers with `repeats` orders after their first, the last after `last` days of `age`.
+
+    `process` holds r, alpha (days), a and b. The hypergeometric function is Euler-transformed, so that its series
+    converges for any number of orders.
+    """
+    r, alpha, a, b = (process[name] for name in ("r", "alpha", "a", "b"))
+    a = a if abs(a - 1.0) > BESIDE_ONE else 1.0 + BESIDE_ONE
+    share = days / (alpha + age + days)
+    series = _hypergeometric(a + b - 1.0 - r, a - 1.0, a + b + repeats - 1.0, share)
+    grown = (a + b + repeats - 1.0) / (a - 1.0) * (1.0 - (1.0 - share) ** (a - 1.0) * series)
+    return np.maximum(grown * chance_active(process, repeats, last, age), 0.0)
+
+
+def chance_active(process: Mapping[str, float], repeats: Array, last: Array, age: Array) -> Array:
+    """The chance that a buyer has not left for good; 1 for those of a single order, who leave only after a repeat."""
+    r, alpha, a, b = (process[name] for name in ("r", "alpha", "a", "b"))
+    logs = (r + repeats) * np.log((alpha + age) / (alpha + last))
+    odds = a / (b + np.maximum(repeats, 1.0) - 1.0) * np.exp(np.minimum(logs, 700.0))
+    return np.where(repeats > 0, 1.0 / (1.0 + odds), 1.0)
+
+
+def expected_order_value(process: Mapping[str, float], orders: Array, mean_value: Array) -> Array:
+    """The mean value of a buyer's coming orders: the own mean, shrunk to all buyers' the more, the fewer the orders."""
+    p, q, gamma = (process[name] for name in ("p", "q", "gamma"))
+    return p * (gamma + orders * np.maximum(mean_value, 0.0)) / (p * orders + q - 1.0)
+
+
+def expected_spend(process: Mapping[str, float], inputs: Mapping[str, Array], *, days: float) -> Array:
+    """Orders times order value for the next `days`, in money; 0 for who never bought."""
+    orders = np.maximum(inputs["tx_count"], 1.0)
+    value = expected_order_value(process, orders, inputs["monetary"] / orders)
+    return np.where(inputs["tx_count"] > 0, value * expected_orders(process, *history(inputs), days=days), 0.0)
+
+
+def _hypergeometric(first: float, second: float, third: Array, at: Array) -> Array:
+    """The Gauss series 2F1(first, second; third; at), one value per row."""
+    k = np.arange(TERMS)[:, None]
+    ratios = (first + k) * (second + k) / ((third + k) * (1.0 + k)) * at
+    total: Array = 1.0 + np.cumprod(ratios, axis=0).sum(axis=0)
+    return total
