@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from grpc_server.champions import POINTER, read_pointer
-from grpc_server.online_features import write_snapshot
+from grpc_server.online_features import FORMAT, write_snapshot
 from grpc_server.prediction_log import ship
 from grpc_server.settings import ServerSettings
 from lakehouse.errors import MissingTableError, ShopSphereError
@@ -126,7 +126,7 @@ class Follower:
         except MissingTableError as error:
             logger.warning("%s", error)
             return None
-        path = f"features/{table}/{version}-{as_of:%Y%m%dT%H%M%S}"
+        path = f"features/{table}/{version}-{as_of:%Y%m%dT%H%M%S}-{FORMAT}"
         if not (self._folder / path).exists():
             key = KEYS.get(table, "customer_id")
             arrays = _histories(rows) if table == INTERACTIONS else _columns(rows, key)
@@ -139,8 +139,9 @@ class Follower:
     def _known_snapshot(self, table: str, version: int) -> str | None:
         pointer = read_pointer(self._folder)
         path: str | None = pointer["features"].get(table) if pointer else None
-        fits = path is not None and path.startswith(f"features/{table}/{version}-") and (self._folder / path).exists()
-        return path if fits else None
+        if path is None or not (path.startswith(f"features/{table}/{version}-") and path.endswith(f"-{FORMAT}")):
+            return None
+        return path if (self._folder / path).exists() else None
 
     def _campaigns(self) -> str | None:
         try:

@@ -1,6 +1,5 @@
 """Removes a customer from what servers keep on disk: the prediction spool and the snapshots of features."""
 
-import json
 import shutil
 import time
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from grpc_server.online_features import HISTORIES, FeatureSnapshot, write_snapshot
+from grpc_server.online_features import FORMAT, HISTORIES, FeatureSnapshot, write_snapshot
 from grpc_server.prediction_log import CLOSED, OPEN, SpoolError, claim_orphans, read_records
 
 PRODUCTS = "gold.product_features"
@@ -46,7 +45,8 @@ def forget_served(serving: Path, customer_id: int) -> int:
     """
     count = 0
     for header in sorted(serving.glob("*/features/*/*/snapshot.json")):
-        if header.parent.suffix == GONE:  # a run before this one was killed
+        # what a run before this one was killed over, or a server of another version wrote and nobody can read
+        if header.parent.suffix == GONE or not header.parent.name.endswith(f"-{FORMAT}"):
             shutil.rmtree(header.parent)
             continue
         snapshot = FeatureSnapshot(header.parent)
@@ -105,8 +105,8 @@ def _without(record: Mapping[str, Any], customer_id: int) -> dict[str, Any]:
 
 
 def _replace(folder: Path, customer_id: int) -> None:
-    header = json.loads((folder / "snapshot.json").read_text())
-    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in header["names"]}
+    snapshot = FeatureSnapshot(folder)
+    arrays = snapshot.arrays()
     kept = arrays["customer_id"] != customer_id
     parts = {name: array[kept] for name, array in arrays.items() if len(array) == len(kept)}
     if "starts" in arrays:
@@ -114,8 +114,14 @@ def _replace(folder: Path, customer_id: int) -> None:
     scratch, gone = folder.with_suffix(".part"), folder.with_suffix(GONE)
     for path in (scratch, gone):
         shutil.rmtree(path, ignore_errors=True)
-    named = {name: header[name] for name in ("table", "version", "key")}
-    write_snapshot(scratch, **named, as_of=FeatureSnapshot(folder).as_of, arrays=parts)
+    write_snapshot(
+        scratch,
+        table=snapshot.table,
+        version=snapshot.version,
+        as_of=snapshot.as_of,
+        key=snapshot.key,
+        arrays=parts,
+    )
     folder.rename(gone)
     scratch.rename(folder)
     shutil.rmtree(gone)

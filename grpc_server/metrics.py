@@ -40,15 +40,23 @@ class Metrics:
         self._models = Gauge(
             "shopsphere_model_info", "The models that answer.", ["use_case", "version", "alias"], registry=self.registry
         )
+        self._series: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
         self._holder = holder
         holder.on_swap(self._show_models)
 
     def observe(self, method: str, *, code: str, version: int, transport: str, seconds: float) -> None:
         """Count one call; `method` is the full gRPC name, also for REST."""
-        service, _, short = method.strip("/").rpartition("/")
-        service = service.rpartition(".")[2]
-        self.requests.labels(service, short, code, str(version) if version else "", transport).inc()
-        self.seconds.labels(service, short, transport).observe(seconds)
+        key = (method, code, version, transport)
+        series = self._series.get(key)
+        if series is None:
+            service, _, short = method.strip("/").rpartition("/")
+            service = service.rpartition(".")[2]
+            series = self._series[key] = (
+                self.requests.labels(service, short, code, str(version) if version else "", transport),
+                self.seconds.labels(service, short, transport),
+            )
+        series[0].inc()
+        series[1].observe(seconds)
 
     def text(self) -> bytes:
         """All of them as text."""

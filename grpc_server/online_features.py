@@ -1,4 +1,4 @@
-"""Feature snapshots: the rows of one as_of of a gold table as memory-mapped columns, sorted by key."""
+"""Feature snapshots: the rows of one as_of of a gold table, memory-mapped and sorted by key."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,19 +10,42 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+IDS, VALUES = "ids", "values"
 HISTORIES = ("product_ids", "weights", "view_counts", "add_to_cart_counts")
 """Columns of a snapshot of `gold.interactions` that have one entry per customer and product."""
+PLACES = ("starts", "ends")
+"""Where each customer's entries of those are."""
+FORMAT = "2"
+"""Part of each snapshot's folder name: a server leaves alone what another version of it wrote."""
 
 
 def write_snapshot(
     folder: Path, *, table: str, version: int, as_of: datetime, key: str, arrays: Mapping[str, Array]
 ) -> None:
-    """Write a snapshot: `arrays[key]` holds the sorted ids, the others one value per id (or what `history` needs)."""
+    """Write a snapshot: `arrays[key]` holds the sorted ids, the others one value per id, or what `history` needs."""
     folder.mkdir(parents=True)
-    for name, array in arrays.items():
+    others = {name: array for name, array in arrays.items() if name != key}
+    apart = {name: array for name, array in others.items() if name in (*PLACES, *HISTORIES) or array.dtype.kind == "U"}
+    names = [name for name in others if name not in apart]
+    stored = {IDS: arrays[key], **apart}
+    if names:
+        stored[VALUES] = _matrix([others[name] for name in names], len(arrays[key]))
+    for name, array in stored.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    header = {"table": table, "version": version, "as_of": as_of.isoformat(), "key": key, "names": list(arrays)}
+    header = {"table": table, "version": version, "as_of": as_of.isoformat(), "key": key}
+    header |= {"names": names, "arrays": list(stored)}
     (folder / "snapshot.json").write_text(json.dumps(header))
+
+
+def _matrix(columns: Sequence[Array], count: int) -> Array:
+    """The columns of `count` rows side by side, so that what one call needs is in one piece of memory.
+
+    A last row and a last column of NaN stand for unknown ids and unknown names.
+    """
+    values = np.full((count + 1, len(columns) + 1), np.nan)
+    for number, column in enumerate(columns):
+        values[:count, number] = column
+    return values
 
 
 class FeatureSnapshot:
@@ -35,11 +58,17 @@ class FeatureSnapshot:
         self.version: int = header["version"]
         self.as_of = datetime.fromisoformat(header["as_of"])
         self.key: str = header["key"]
-        self._arrays: dict[str, Array] = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in header["names"]
-        }
-        self._ids = np.asarray(self._arrays[self.key])
-        self.names = frozenset(self._arrays) - {self.key}
+        self._arrays = {name: _mapped(folder / f"{name}.npy") for name in header["arrays"]}
+        self._ids = self._arrays[IDS]
+        self._values = self._arrays.get(VALUES, np.full((1, 1), np.nan))
+        self._columns = {name: number for number, name in enumerate(header["names"])}
+        self._chosen: dict[tuple[str, ...], Array] = {}
+
+    def arrays(self) -> dict[str, Array]:
+        """Ids and columns as they were given to `write_snapshot`."""
+        columns = {name: self._values[:-1, number] for name, number in self._columns.items()}
+        apart = {name: array for name, array in self._arrays.items() if name not in (IDS, VALUES)}
+        return {self.key: self._ids, **columns, **apart}
 
     def positions(self, ids: Array) -> Array:
         """Where each id's row is, -1 for an unknown id."""
@@ -49,12 +78,13 @@ class FeatureSnapshot:
         found[found == len(self._ids)] = 0
         return np.where(self._ids[found] == ids, found, -1)
 
-    def gather(self, name: str, positions: Array) -> Array:
-        """A column at positions, as float64: NaN where the row or the value is unknown."""
-        column = self._arrays.get(name)
-        if column is None or not len(column):
-            return np.full(len(positions), np.nan)
-        return np.where(positions < 0, np.nan, column[positions])
+    def rows(self, positions: Array, names: tuple[str, ...]) -> Array:
+        """The named values at n positions, n x k float64: NaN where the row, the name or the value is unknown."""
+        chosen = self._chosen.get(names)
+        if chosen is None:
+            chosen = self._chosen[names] = np.array([self._columns.get(name, -1) for name in names], dtype=np.intp)
+        found: Array = self._values[positions[:, None], chosen]
+        return found
 
     def text(self, name: str, position: int) -> str:
         """A text column at a position; empty where the row, the column or the value is unknown."""
@@ -67,7 +97,13 @@ class FeatureSnapshot:
         All are empty for position -1.
         """
         start, end = (0, 0) if position < 0 else (self._arrays["starts"][position], self._arrays["ends"][position])
-        return tuple(np.asarray(self._arrays[name][start:end]) for name in HISTORIES)
+        return tuple(self._arrays[name][start:end] for name in HISTORIES)
+
+
+def _mapped(path: Path) -> Array:
+    """The array as a plain ndarray over the map: slicing NumPy's own memmap class costs a microsecond each time."""
+    mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    return mapped
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from grpc_server.prediction_log import PredictionLog, SpoolError
 from grpc_server.recommend_histories import histories, with_country
 from grpc_server.recommend_options import RecommendOptions, lake_id, options
 from grpc_server.state import ServedModel, State, StateHolder
+from training import tabular
 from training.columns import object_array
 from training.recommend_request import as_of_day
-from training.use_case import UseCase
+from training.use_case import Columns, UseCase
 from training.use_cases import get
 
 Array = np.ndarray[Any, Any]
@@ -179,27 +180,28 @@ class _Work:
 
     def run(self) -> None:
         """Predict the items that can be."""
-        campaign = self._campaign_inputs() if self.use_case.name == "propensity" else {}
-        recommends = not self.use_case.features
-        inputs = {} if recommends else self._inputs(campaign)
-        self.valid = np.flatnonzero([error is None for error in self.errors])
+        inputs: Columns
+        if self.use_case.features:
+            inputs = self._inputs()
+            self._select()
+        else:
+            self._select()
+            inputs = self._histories()
         if not len(self.valid):
             return
-        if recommends:
-            inputs = self._histories()
-            self.logged["history_length"] = np.array([float(len(ids)) for ids in inputs["history_product_ids"]])
+        if isinstance(inputs, tabular.Rows):
+            if len(self.valid) < len(self.errors):
+                inputs = tabular.Rows(inputs.matrix[self.valid], inputs.names)
+            used = np.where(np.isnan(inputs.matrix), self.served.defaults, inputs.matrix)
+            self.logged |= zip(inputs.names, used.T, strict=True)
         else:
-            inputs = {name: column[self.valid] for name, column in inputs.items()}
-            defaults = self.served.model.defaults
-            self.logged |= {
-                name: np.where(np.isnan(column), defaults.get(name, np.nan), column) for name, column in inputs.items()
-            }
+            self.logged["history_length"] = np.array([float(len(ids)) for ids in inputs["history_product_ids"]])
         options = self._options()
         outputs = self.served.model.predict(inputs, options)
         self.logged |= {name: column for name, column in options.items() if name not in ("product_id", "as_of_day")}
         self.logged |= outputs
         self.outputs = {name: self._spread(column) for name, column in outputs.items()}
-        if recommends:
+        if not self.use_case.features:
             for item, products in zip(self.valid.tolist(), outputs["item_ids"], strict=True):
                 self.warnings[item] += [] if len(products) else ["no_products_left"]
         if self.call.explain:
@@ -220,38 +222,51 @@ class _Work:
             explanation=self.explanation,
         )
 
-    def _inputs(self, campaign: Mapping[str, Array]) -> dict[str, Array]:
+    def _select(self) -> None:
+        self.valid = np.array([item for item, error in enumerate(self.errors) if error is None], dtype=np.intp)
+
+    def _inputs(self) -> tabular.Rows:
         """Each feature from the request, else the campaign or the lake; NaN where the training default will do."""
-        inputs: dict[str, Array] = {}
-        missing: list[list[str]] = [[] for _ in self.errors]
-        nothing = np.full(len(self.errors), np.nan)
-        for feature in self.use_case.features:
-            given = self.call.overrides.get(feature.name, nothing)
-            known = campaign.get(feature.name)
-            if known is None:
-                known = self.snapshot.gather(feature.name, self.positions) if self.snapshot else nothing
-            inputs[feature.name] = np.where(np.isnan(given), known, given)
-            for item in np.flatnonzero(~np.isnan(given)).tolist():
-                self.request_features[item].append(feature.name)
-            for item in np.flatnonzero(np.isnan(inputs[feature.name])).tolist():
-                self.default_features[item].append(feature.name)
-                if feature.override:
-                    missing[item].append(feature.name)
-        for item in np.flatnonzero(self.positions < 0).tolist():
-            if missing[item] and self.errors[item] is None:
+        names, count = self.served.names, len(self.errors)
+        known = self.snapshot.rows(self.positions, names) if self.snapshot else np.full((count, len(names)), np.nan)
+        if self.use_case.name == "propensity":
+            for name, column in self._campaign_inputs().items():
+                known[:, names.index(name)] = column
+        given = [
+            (number, self.call.overrides[name]) for number, name in enumerate(names) if name in self.call.overrides
+        ]
+        for number, column in given:
+            for item in np.flatnonzero(~np.isnan(column)).tolist():
+                known[item, number] = column[item]
+                self.request_features[item].append(names[number])
+        unknown = np.isnan(known)
+        if unknown.any():
+            self._tell_defaults(unknown)
+        inputs = tabular.Rows(known, names)
+        if self.use_case.name == "pricing" and given:
+            self._check_revenue(inputs)
+        return inputs
+
+    def _tell_defaults(self, unknown: Array) -> None:
+        """Say which inputs take their training defaults; what the lake does not know must be in the request."""
+        names = self.served.names
+        told: dict[bytes, list[str]] = {}
+        for item in np.flatnonzero(unknown.any(axis=1)).tolist():
+            pattern = unknown[item].tobytes()
+            if pattern not in told:
+                told[pattern] = [names[number] for number in np.flatnonzero(unknown[item])]
+            self.default_features[item] = told[pattern]
+            self.warnings[item].append("defaults_used")
+        needed = unknown & self.served.overridable
+        for item in np.flatnonzero((self.positions < 0) & needed.any(axis=1)).tolist():
+            if self.errors[item] is None:
                 entity, name = self.use_case.entity, self.call.entity_ids[item]
+                missing = ", ".join(names[number] for number in np.flatnonzero(needed[item]))
                 self.errors[item] = not_found(
                     entity,
                     name,
-                    f"{entity} {name!r} is not in the lake: give all features of the request; "
-                    f"missing: {', '.join(missing[item])}",
+                    f"{entity} {name!r} is not in the lake: give all features of the request; missing: {missing}",
                 )
-        for item, names in enumerate(self.default_features):
-            if names:
-                self.warnings[item].append("defaults_used")
-        if self.use_case.name == "pricing":
-            self._check_revenue(inputs)
-        return inputs
 
     def _check_revenue(self, inputs: Mapping[str, Array]) -> None:
         """A request's own price, units and revenue should agree within a quarter."""
@@ -294,18 +309,29 @@ class _Work:
         return found
 
     def _options(self) -> dict[str, Array]:
-        nothing = np.full(len(self.errors), np.nan)
-        every: dict[str, Array] = {
-            "k": np.array([k or DEFAULT_K for k in self.call.k] or [DEFAULT_K] * len(self.errors), dtype=np.int64),
-            "campaign_id": object_array(self.campaign_ids),
-            "product_id": self.ids,
-            "as_of_day": np.full(len(self.errors), as_of_day(self.snapshot.as_of) if self.snapshot else np.nan),
-            **(options(self.asked) if self.use_case.name == "recommender" else {}),
-            "request_min_price": nothing if self.call.min_price is None else self.call.min_price,
-            "request_max_price": nothing if self.call.max_price is None else self.call.max_price,
-            "unit_cost": nothing if self.call.unit_cost is None else self.call.unit_cost,
-        }
-        return {name: every[name][self.valid] for name in self.use_case.options}
+        return {name: column[self.valid] for name, column in self._every_option().items()}
+
+    def _every_option(self) -> dict[str, Array]:
+        """Each option of the use case, one entry per item."""
+        asked = options(self.asked) if self.use_case.name == "recommender" else {}
+        return {name: asked[name] if name in asked else self._option(name) for name in self.use_case.options}
+
+    def _option(self, name: str) -> Array:
+        count = len(self.errors)
+        if name == "k":
+            return np.array([k or DEFAULT_K for k in self.call.k] or [DEFAULT_K] * count, dtype=np.int64)
+        if name == "campaign_id":
+            return object_array(self.campaign_ids)
+        if name in ("customer_id", "product_id"):
+            return self.ids
+        if name == "as_of_day":
+            return np.full(count, as_of_day(self.snapshot.as_of) if self.snapshot else np.nan)
+        given = {
+            "request_min_price": self.call.min_price,
+            "request_max_price": self.call.max_price,
+            "unit_cost": self.call.unit_cost,
+        }[name]
+        return np.full(count, np.nan) if given is None else given
 
     def _spread(self, column: Array) -> Array:
         """Outputs of the valid items at the places of all items."""
@@ -316,7 +342,8 @@ class _Work:
         return spread
 
 
-def _plain(values: Array) -> Any:
+def _plain(values: Array) -> list[Any]:
     if values.dtype == object:
         return [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
-    return values.tolist() if values.dtype.kind in "US" else np.ascontiguousarray(values)
+    plain: list[Any] = values.tolist()
+    return plain

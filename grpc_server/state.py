@@ -2,9 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from grpc_server.online_features import CampaignTable, FeatureSnapshot
 from training.use_case import Model, UseCase
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +26,21 @@ class ServedModel:
     tags: Mapping[str, str]
     created_at: str
     warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The model's inputs, in order."""
+        return tuple(feature.name for feature in self.use_case.features)
+
+    @cached_property
+    def defaults(self) -> Array:
+        """What each input is where nothing else is known."""
+        return np.array([self.model.defaults.get(name, np.nan) for name in self.names])
+
+    @cached_property
+    def overridable(self) -> Array:
+        """Whether a request may give each input."""
+        return np.array([feature.override for feature in self.use_case.features], dtype=bool)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Supervisor:
         # What an earlier server of this name was told to serve may have changed since.
         (self.settings.serving_dir(self._name) / POINTER).unlink(missing_ok=True)
         self._follower = self._spawn(self._follower_command)
-        self._workers = [self._spawn(["grpc_server.worker", self._name]) for _ in range(self.settings.workers)]
+        self._workers = [self._spawn(self._worker_command(number)) for number in range(self.settings.workers)]
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
             if self._follower.poll() is not None or any(worker.poll() is not None for worker in self._workers):
@@ -70,7 +70,7 @@ class Supervisor:
         for index, worker in enumerate(self._workers):
             if worker.poll() is not None:
                 logger.error("a worker ended with code %s: starting it again", worker.returncode)
-                self._workers[index] = self._spawn(["grpc_server.worker", self._name])
+                self._workers[index] = self._spawn(self._worker_command(index))
                 self._restart_at = time.monotonic() + RESTART_SECONDS
         if self._follower is not None and self._follower.poll() is not None:
             logger.error("the follower ended with code %s: starting it again", self._follower.returncode)
@@ -81,6 +81,9 @@ class Supervisor:
         """Let the workers finish their calls, then the follower ship their spools."""
         _end(self._workers)
         _end([self._follower] if self._follower else [])
+
+    def _worker_command(self, number: int) -> list[str]:
+        return ["grpc_server.worker", self._name, str(number)]
 
     def _spawn(self, command: list[str]) -> "subprocess.Popen[bytes]":
         environment = {**os.environ, **self.settings.environment(), "OPENBLAS_NUM_THREADS": "1"}

@@ -11,8 +11,20 @@ from training.use_case import Columns
 Array = np.ndarray[Any, Any]
 
 
+class Rows(dict[str, Array]):
+    """Named columns that are views of one n x k float64 `matrix`, in the order of `names`."""
+
+    def __init__(self, matrix: Array, names: tuple[str, ...]) -> None:
+        super().__init__(zip(names, matrix.T, strict=True))
+        self.matrix = matrix
+        self.names = names
+
+
 def matrix(inputs: Columns, defaults: Mapping[str, float]) -> Array:
     """The inputs as an n x k float64 matrix, columns in the order of `defaults`, which fill NaN and absent columns."""
+    if isinstance(inputs, Rows) and inputs.names == tuple(defaults):
+        given = inputs.matrix
+        return np.where(np.isnan(given), np.fromiter(defaults.values(), np.float64, len(defaults)), given)
     count = len(next(iter(inputs.values()), ()))
     unknown = np.full(count, np.nan)
     values = np.array([inputs.get(name, unknown) for name in defaults], dtype=np.float64).T

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from google.protobuf.message import Message
 from shopsphere.v1 import common_pb2
 
 from grpc_server.errors import CallError, Violation, invalid
+from grpc_server.online_features import FeatureSnapshot
 from grpc_server.predictor import Answers, Array
 
 WARNINGS = {
@@ -111,12 +114,15 @@ def item_error(error: CallError | None) -> common_pb2.ItemError | None:
     )
 
 
-def data_version(snapshot: Any) -> common_pb2.DataVersion | None:
+def data_version(snapshot: FeatureSnapshot | None) -> common_pb2.DataVersion | None:
     """The state of the lake behind a snapshot."""
-    if snapshot is None:
-        return None
-    version = common_pb2.DataVersion(table=snapshot.table, version=snapshot.version)
-    version.as_of.FromDatetime(snapshot.as_of)
+    return None if snapshot is None else _data_version(snapshot.table, snapshot.version, snapshot.as_of)
+
+
+@lru_cache(maxsize=64)
+def _data_version(table: str, number: int, as_of: datetime) -> common_pb2.DataVersion:
+    version = common_pb2.DataVersion(table=table, version=number)
+    version.as_of.FromDatetime(as_of)
     return version
 
 
@@ -133,7 +139,12 @@ def base_value(answers: Answers) -> float | None:
 
 def _model(answers: Answers) -> common_pb2.ModelVersion:
     served = answers.served
-    return common_pb2.ModelVersion(name=served.use_case.name, version=served.version, alias=served.alias)
+    return _model_version(served.use_case.name, served.version, served.alias)
+
+
+@lru_cache(maxsize=64)
+def _model_version(name: str, number: int, alias: str) -> common_pb2.ModelVersion:
+    return common_pb2.ModelVersion(name=name, version=number, alias=alias)
 
 
 def warnings(codes: Iterable[str]) -> list[common_pb2.Warning]:

@@ -51,12 +51,12 @@ def test_snapshots_lose_the_customer_and_nobody_else(tmp_path):
     history |= {"view_counts": np.array([0, 1, 2, 3]), "add_to_cart_counts": np.array([0, 0, 1, 0])}
     tables = {"gold.interactions": history, "gold.customer_features": {"customer_id": ids, "age": np.array([1, 2, 3])}}
     for table, arrays in tables.items():
-        folder = tmp_path / f"server/features/{table}/1-20240101T000000"
+        folder = tmp_path / f"server/features/{table}/1-20240101T000000-2"
         write_snapshot(folder, table=table, version=1, as_of=datetime(2024, 1, 1), key="customer_id", arrays=arrays)
     assert forget.forget_served(tmp_path, 7) == 2
-    found = {table: FeatureSnapshot(tmp_path / f"server/features/{table}/1-20240101T000000") for table in tables}
+    found = {table: FeatureSnapshot(tmp_path / f"server/features/{table}/1-20240101T000000-2") for table in tables}
     features, purchases = found["gold.customer_features"], found["gold.interactions"]
     assert features.positions(ids).tolist() == [0, -1, 1]
-    assert features.gather("age", np.array([0, 1])).tolist() == [1, 3]
+    assert features.rows(np.array([0, 1]), ("age",))[:, 0].tolist() == [1, 3]
     assert [purchases.history(place)[0].tolist() for place in (0, 1)] == [[60], [80]]
     assert forget.forget_served(tmp_path, 7) == 0

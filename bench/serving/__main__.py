@@ -1,0 +1,150 @@
+"""Times the five unary calls against references, all up together, in interleaved rounds; needs h2load.
+
+    python -m bench.serving                   # what `make demo` left in var
+    python -m bench.serving --rounds 1 --calls 1000
+
+Servers are on the first core, h2load on the last. Prints calls per second and CPU of a call with 32 in flight, and
+its latency at light load (one in flight); docs/benchmarks.md records the figures.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+from shopsphere.v1 import clv_pb2, pricing_pb2, propensity_pb2, recommender_pb2, segmentation_pb2
+
+from bench.serving.load import Burst, Target, burst, grpc_target, json_target
+from grpc_server.champions import read_pointer
+from grpc_server.online_features import FeatureSnapshot
+from grpc_server.server import running_server
+from grpc_server.settings import ServerSettings
+
+IN_FLIGHT = 32
+RPCS = {
+    "PredictClv": ("ClvService", clv_pb2.PredictClvRequest),
+    "ScorePropensity": ("PropensityService", propensity_pb2.ScorePropensityRequest),
+    "AssignSegment": ("SegmentationService", segmentation_pb2.AssignSegmentRequest),
+    "Recommend": ("RecommenderService", recommender_pb2.RecommendRequest),
+    "SuggestPrice": ("PricingService", pricing_pb2.SuggestPriceRequest),
+}
+
+
+def main() -> None:
+    """Run the rounds and print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.serving", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--var", type=Path, default=Path("var"), help="Where lake and registry are.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=5_000, help="Of each candidate in a round.")
+    arguments = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory(prefix="shopsphere-bench-") as scratch:
+        settings = _copied(arguments.var, Path(scratch))
+        with candidates(settings, cores[0]) as targets:
+            report(targets, rounds=arguments.rounds, calls=arguments.calls, core=cores[-1])
+
+
+def _copied(var: Path, scratch: Path) -> ServerSettings:
+    """Lake and registry of their own, so that the bench's calls are in nobody's prediction log."""
+    for name in ("lake", "mlflow"):
+        shutil.copytree(var / name, scratch / "var" / name)
+    return ServerSettings(var_dir=scratch / "var", lake_root="", grpc_port=0, rest_port=0, workers=1)
+
+
+@contextmanager
+def candidates(settings: ServerSettings, core: int) -> Iterator[list[Target]]:
+    """All servers, up together."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(module: str, *arguments: str) -> tuple[int, int]:
+        command = [sys.executable, "-m", f"bench.serving.{module}", str(core), *arguments]
+        environment = {**os.environ, **settings.environment(), "MLFLOW_TRACKING_URI": settings.tracking_uri}
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+        )
+        started.append(process)
+        assert process.stdout
+        return process.pid, int(process.stdout.readline())
+
+    with running_server(settings) as address:
+        try:
+            serving = settings.serving_dir("live")
+            ids = {table: _some_id(serving, table) for table in ("gold.customer_features", "gold.product_features")}
+            pid, port = start("empty")
+            targets = [grpc_target("empty", pid, port, "/bench.Empty/Call", b"")]
+            for method, (service, request) in RPCS.items():
+                key, table = (
+                    ("product_id", "gold.product_features")
+                    if method == "SuggestPrice"
+                    else ("customer_id", "gold.customer_features")
+                )
+                message = request(**{key: ids[table]}).SerializeToString()
+                path = f"/shopsphere.v1.{service}/{method}"
+                targets.append(grpc_target(method, _worker(), address.grpc_port, path, message))
+            body = orjson.dumps({"customer_id": ids["gold.customer_features"]})
+            pid, port = start("fastapi_onnx", str(serving), str(settings.spool_dir / "bench"))
+            targets.append(json_target("FastAPI + onnxruntime", pid, port, "/score/clv", body))
+            pid, port = start("old_system")
+            old = orjson.dumps({"customer_id": 1, "features": {"monetary": 100.0, "tx_count": 3}})
+            targets.append(json_target("old system", pid, port, "/score/clv", old))
+            yield targets
+        finally:
+            for process in started:
+                process.terminate()
+                process.wait()
+
+
+def _some_id(serving: Path, table: str) -> str:
+    pointer = read_pointer(serving)
+    assert pointer
+    snapshot = FeatureSnapshot(serving / pointer["features"][table])
+    ids = snapshot.arrays()[snapshot.key]
+    return str(ids[len(ids) // 2])
+
+
+def _worker() -> int:
+    """The process of the server's one worker: the newest of that name."""
+    named = b"grpc_server.worker\0live\0"
+    found = [path for path in Path("/proc").glob("[0-9]*/cmdline") if named in path.read_bytes()]
+    return max(int(path.parent.name) for path in found)
+
+
+def report(targets: list[Target], *, rounds: int, calls: int, core: int) -> None:
+    """Rounds in which every target has its turn; the median of what they gave."""
+    busy: dict[str, list[Burst]] = {target.name: [] for target in targets}
+    light: dict[str, list[Burst]] = {target.name: [] for target in targets}
+    for number in range(rounds + 1):
+        for target in targets:
+            few = max(calls // 20, 100) if target.name == "old system" else calls
+            heavy = burst(target, calls=few, in_flight=IN_FLIGHT, core=core)
+            alone = burst(target, calls=max(few // 5, 100), in_flight=1, core=core)
+            if number:  # the first round warms up
+                busy[target.name].append(heavy)
+                light[target.name].append(alone)
+        print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
+    print(f"{'':24} {'calls/s':>8} {'CPU us':>7} {'÷ empty':>8} {'p50 ms':>7} {'p99 ms':>7} {'p99 ÷ empty':>11}")
+    for name, bursts in busy.items():
+        share = statistics.median(
+            ours.calls_per_second / empty.calls_per_second for ours, empty in zip(bursts, busy["empty"], strict=True)
+        )
+        tail = statistics.median(
+            ours.p99_ms / empty.p99_ms for ours, empty in zip(light[name], light["empty"], strict=True)
+        )
+        calls_per_second, cpu = (
+            statistics.median(getattr(one, field) for one in bursts) for field in ("calls_per_second", "cpu_us")
+        )
+        p50, p99 = (statistics.median(getattr(one, field) for one in light[name]) for field in ("p50_ms", "p99_ms"))
+        print(f"{name:24} {calls_per_second:8.0f} {cpu:7.0f} {share:8.2f} {p50:7.2f} {p99:7.2f} {tail:11.1f}")
+
+
+if __name__ == "__main__":
+    main()

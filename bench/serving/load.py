@@ -1,0 +1,75 @@
+"""One burst of load by h2load from the other core, and what it cost the server."""
+
+import os
+import re
+import statistics
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that answers: its process, address, the body of a call and what else h2load needs to send it."""
+
+    name: str
+    pid: int
+    url: str
+    body: bytes
+    headers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Calls per second, CPU microseconds a call, and 50th and 99th percentile of the time to answer in milliseconds."""
+
+    calls_per_second: float
+    cpu_us: float
+    p50_ms: float
+    p99_ms: float
+
+
+def grpc_target(name: str, pid: int, port: int, method: str, message: bytes) -> Target:
+    """A unary gRPC call."""
+    framed = b"\0" + len(message).to_bytes(4, "big") + message
+    headers = ("content-type: application/grpc", "te: trailers")
+    return Target(name, pid, f"http://127.0.0.1:{port}{method}", framed, headers)
+
+
+def json_target(name: str, pid: int, port: int, path: str, body: bytes) -> Target:
+    """A POST over HTTP/1.1."""
+    return Target(name, pid, f"http://127.0.0.1:{port}{path}", body, ("content-type: application/json",))
+
+
+def burst(target: Target, *, calls: int, in_flight: int, core: int) -> Burst:
+    """Send `calls` with `in_flight` of them at once.
+
+    Raises:
+        RuntimeError: a call failed.
+    """
+    http1 = "content-type: application/json" in target.headers
+    with tempfile.TemporaryDirectory() as scratch:
+        body, log = Path(scratch) / "body", Path(scratch) / "log"
+        body.write_bytes(target.body)
+        command = ["taskset", "-c", str(core), "h2load", "-n", str(calls), "-d", str(body), f"--log-file={log}"]
+        # HTTP/1.1 has one call on a connection at a time
+        command += ["--h1", "-c", str(in_flight)] if http1 else ["-c", "1", "-m", str(in_flight)]
+        for header in target.headers:
+            command += ["-H", header]
+        before = _cpu_seconds(target.pid)
+        output = subprocess.run([*command, target.url], capture_output=True, text=True, check=True).stdout
+        cpu = _cpu_seconds(target.pid) - before
+        millis = sorted(int(line.split("\t")[2]) / 1000 for line in log.read_text().splitlines())
+    rate = re.search(r"([\d.]+) req/s", output)
+    succeeded = re.search(r"(\d+) succeeded", output)
+    if rate is None or succeeded is None or int(succeeded[1]) != calls:
+        raise RuntimeError(f"{target.name}: {output}")
+    return Burst(float(rate[1]), cpu / calls * 1e6, statistics.median(millis), millis[int(len(millis) * 0.99)])
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
