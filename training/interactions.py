@@ -1,7 +1,7 @@
 """What recommenders are trained and tested on: histories before a cutoff, and what came next."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -119,6 +119,21 @@ def histories(interactions: pl.DataFrame) -> Sequence[History]:
     everybody = interactions.select("customer_id").unique().sort("customer_id")
     inputs = history_columns(with_histories(everybody, interactions))
     return [History.of(inputs, row) for row in range(everybody.height)]
+
+
+def shuffled_past(past: Past, *, seed: int) -> Past:
+    """As many purchases and buyers, but who bought what, and which product sells lately, is drawn by lot."""
+    rows = past.interactions
+    drawn = np.random.default_rng(seed).permutation(rows.height)
+    mixed = rows.with_columns(
+        rows["product_id"].gather(drawn), purchase_count=pl.col("purchase_count").clip(upper_bound=1)
+    )
+    order = np.random.default_rng(seed).permutation(past.recent.height)
+    return replace(
+        past,
+        interactions=mixed.unique(PAIR, keep="first", maintain_order=True).sort(PAIR),
+        recent=past.recent.with_columns(past.recent["product_id"].gather(order)),
+    )
 
 
 def _age(cutoff: datetime) -> pl.Expr:

@@ -12,7 +12,7 @@ from lakehouse.errors import ShopSphereError
 from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
 from training import als, blend, bootstrap, columns, history_recommender, item_models, ranking
-from training.interactions import GOLD, HORIZON, PAIR, TABLES, Past, Reader, history_columns, with_histories
+from training.interactions import GOLD, HORIZON, TABLES, Past, Reader, history_columns, shuffled_past, with_histories
 from training.one_blas_thread import one_blas_thread
 from training.popularity_recommender import PopularityRecommender
 from training.recommend_request import OPTIONS
@@ -72,9 +72,9 @@ def fit_baseline(data: Dataset) -> Model:
 def shuffled(data: Dataset) -> Dataset:
     """The same numbers of purchases and of buyers, but who bought what is drawn by lot, before and after the cutoff."""
     past, (before, rows) = data.extra["past"], data.extra["tuning"]
-    mixed = _mixed(past, seed=0)
+    mixed = shuffled_past(past, seed=0)
     drawn = np.random.default_rng(2).permutation(rows.height)
-    tuning = (_mixed(before, seed=1), rows.with_columns(rows["bought"].gather(drawn)))
+    tuning = (shuffled_past(before, seed=1), rows.with_columns(rows["bought"].gather(drawn)))
     return replace(data, train=mixed.interactions, extra={"past": mixed, "tuning": tuning})
 
 
@@ -192,20 +192,6 @@ def load(folder: Path) -> Model:
 
 def _test(lake: Lake, past: Past, versions: Mapping[str, int]) -> pl.DataFrame:
     return run_example(lake, "training_recommender", versions=versions, cutoff=past.as_of, days=HORIZON.days)
-
-
-def _mixed(past: Past, *, seed: int) -> Past:
-    rows = past.interactions
-    drawn = np.random.default_rng(seed).permutation(rows.height)
-    mixed = rows.with_columns(
-        rows["product_id"].gather(drawn), purchase_count=pl.col("purchase_count").clip(upper_bound=1)
-    )
-    order = np.random.default_rng(seed).permutation(past.recent.height)
-    return replace(
-        past,
-        interactions=mixed.unique(PAIR, keep="first", maintain_order=True).sort(PAIR),
-        recent=past.recent.with_columns(past.recent["product_id"].gather(order)),
-    )
 
 
 def _lists(rows: pl.DataFrame, name: str) -> list[Array]:
