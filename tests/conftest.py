@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from lakehouse.build import build, label_features
 from lakehouse.ingest import ingest
@@ -13,6 +14,8 @@ from lakehouse.settings import Settings
 from lakehouse.sources import synthetic
 from lakehouse.storage import Lake
 
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 UNMISTAKABLE = 918_273_645
 """The id of the small shop's best customer: where these digits stand, they mean that customer."""
 

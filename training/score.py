@@ -125,7 +125,7 @@ def _scored(block: Block, model: Model, everybody: BulkInputs, champion: Version
     count = len(block.ids)
     answers = model.predict(block.inputs, block.options)
     columns = [pl.Series(everybody.key, block.ids, dtype=pl.Int64)]
-    columns += [_series(name, answers[name]) for name in everybody.use_case.outputs]
+    columns += [_series(name, answers[name]) for name in everybody.use_case.outputs if name in answers]
     if everybody.campaign is not None:
         columns.append(pl.Series("campaign_id", [everybody.campaign.campaign_id] * count))
     traced: dict[str, tuple[Any, Any]] = {

@@ -101,4 +101,4 @@ def test_a_constant_gain_is_more_than_noise():
     """The bootstrap of a gain that is the same on every row has no spread."""
     gains = bootstrap.paired_gains(lambda rows: float(np.full(9, 0.5)[rows].mean()), 9)
 
-    assert bootstrap.summary(gains) == {"gain": 0.5, "gain_low": 0.5}
+    assert set(bootstrap.summary(gains).values()) == {0.5}
