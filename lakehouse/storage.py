@@ -20,8 +20,10 @@ KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
 """Otherwise a checkpoint deletes the log of versions older than 30 days, and what pins them pins nothing readable."""
 NEWEST = -1
 """As a commit's `base`: whatever version is there when it is made."""
-RETRIES = 100
-"""How often a commit is tried again behind other writers; sixteen that write without a pause need a few dozen."""
+RETRIES = 1_000
+"""How often a commit is tried again behind others; a starved one of sixteen writers lost 100 races running."""
+ATTEMPTS = 100
+"""How often an append looks anew at what is there, after others have changed more than rows."""
 COMMIT_ID = "commit_id"
 """Names each commit in the log, so that one whose answer got lost is known for what it is."""
 
@@ -92,7 +94,7 @@ class Lake:
         if not named and self.storage_options:
             named = {f"append/{uuid.uuid4()}": 1}  # else a commit whose answer got lost would be made again
         options = {"mode": "append", "schema_mode": "merge", "partition_by": partition_by}
-        for attempt in range(RETRIES):
+        for attempt in range(ATTEMPTS):
             delta = self._made(table, frame.schema, [partition_by] if partition_by else [])
             if app:
                 delta = self.delta(table)  # of our own: nobody moves it between this question and the commit
