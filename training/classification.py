@@ -21,7 +21,10 @@ def auc(actual: Array, predicted: Array) -> float:
 
 
 def metrics(actual: Array, predicted: Array) -> Metrics:
-    """auc, average precision, log loss, Brier score, calibration (sum predicted / sum actual), lift at the top 10 %."""
+    """auc, average precision, log loss, Brier score, calibration (sum predicted / sum actual), lift at the top 10 %.
+
+    `calibration_error` is the mean distance of predicted and actual share in tenths of the rows by prediction.
+    """
     clipped = np.clip(predicted, 1e-6, 1 - 1e-6)
     order = np.argsort(-predicted, kind="stable")
     hits = actual[order]
@@ -34,8 +37,14 @@ def metrics(actual: Array, predicted: Array) -> Metrics:
         "log_loss": float(-(actual * np.log(clipped) + (1 - actual) * np.log(1 - clipped)).mean()),
         "brier": float(np.square(predicted - actual).mean()),
         "calibration": float(predicted.sum() / max(actual.sum(), 1)),
+        "calibration_error": _calibration_error(actual, predicted),
         "lift_at_10": float(hits[:top].mean() / rate) if rate > 0 else 0.0,
     }
+
+
+def _calibration_error(actual: Array, predicted: Array) -> float:
+    tenths = np.array_split(np.argsort(predicted, kind="stable"), 10)
+    return float(sum(abs(predicted[rows].sum() - actual[rows].sum()) for rows in tenths)) / len(actual)
 
 
 def figure(actual: Array, predicted: Array, *, title: str) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-TERMS = 200
-"""Of the hypergeometric series; its terms shrink faster than (horizon / (alpha + age + horizon)) ** k."""
+TERMS = np.arange(200.0)[:, None]
+"""Of the hypergeometric series; they shrink faster than (horizon / (alpha + age + horizon)) ** k."""
 BESIDE_ONE = 1e-5
 """How near `a` may be to 1, where the closed form divides by zero."""
 
@@ -60,7 +60,6 @@ def expected_spend(process: Mapping[str, float], inputs: Mapping[str, Array], *,
 
 def _hypergeometric(first: float, second: float, third: Array, at: Array) -> Array:
     """The Gauss series 2F1(first, second; third; at), one value per row."""
-    k = np.arange(TERMS)[:, None]
-    ratios = (first + k) * (second + k) / ((third + k) * (1.0 + k)) * at
+    ratios = (first + TERMS) * (second + TERMS) / (1.0 + TERMS) * (at / (third + TERMS))
     total: Array = 1.0 + np.cumprod(ratios, axis=0).sum(axis=0)
     return total

@@ -46,8 +46,12 @@ def complete(inputs: Columns, shares: Mapping[str, float]) -> dict[str, Array]:
         whole = completed.get(_whole(name))
         if whole is None:
             continue
-        unknown = np.full(len(whole), np.nan)
-        given, recency = completed.get(name, unknown), completed.get("recency_days", unknown)
+        given = completed.get(name)
+        if given is None:
+            given = np.full(len(whole), np.nan)
+        elif not np.isnan(given).any():
+            continue
+        recency = completed.get("recency_days", np.full(len(whole), np.nan))
         completed[name] = np.where(np.isnan(given), np.where(recency >= PARTS[name], 0.0, share * whole), given)
     return completed
 

@@ -1,12 +1,11 @@
-"""Metrics of probabilities, checked by hand and against scikit-learn; and the logistic model's artifact."""
+"""Metrics of probabilities, checked by hand and against scikit-learn, and the line that gives some."""
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from training import artifact, classification
-from training.logistic import LogisticModel, fit_logistic
+from training import classification, logistic
 
 
 @given(strategies.lists(strategies.tuples(strategies.booleans(), strategies.integers(0, 5)), min_size=2, max_size=30))
@@ -26,18 +25,23 @@ def test_average_precision_is_scikit_learns():
     assert classification.metrics(actual, predicted)["average_precision"] == pytest.approx(expected)
 
 
-def test_a_logistic_model_survives_its_artifact(tmp_path):
-    """The same probabilities; unknown inputs take the training default."""
+def test_a_line_ignores_what_never_varies():
+    """A column that is always the same gets no weight, and the log-odds rank by what does vary."""
     random = np.random.default_rng(0)
-    inputs = {"a": random.exponential(5, 200), "b": random.normal(size=200), "constant": np.ones(200)}
-    label = (random.random(200) < 1 / (1 + np.exp(2 - inputs["a"] / 3))).astype(float)
-    defaults = {"a": 3.0, "b": 0.0, "constant": 1.0}
-    model = fit_logistic("propensity", output="prob_response", inputs=inputs, label=label, defaults=defaults)
-    model.save(tmp_path / "model")
-    again = LogisticModel.load(artifact.read(tmp_path / "model"))
-    answers = model.predict(inputs, {})["prob_response"]
-    assert np.array_equal(again.predict(inputs, {})["prob_response"], answers)
-    assert ((answers > 0) & (answers < 1)).all()
-    assert classification.auc(label, answers) > 0.6
-    unknown = model.predict({"a": np.array([np.nan])}, {})["prob_response"]
-    assert unknown == model.predict({name: np.array([value]) for name, value in defaults.items()}, {})["prob_response"]
+    amount = random.exponential(5, 200)
+    matrix = np.column_stack([amount, np.ones(200)])
+    label = (random.random(200) < 1 / (1 + np.exp(2 - amount / 3))).astype(float)
+    line = logistic.fit_line(matrix, label)
+
+    assert line["weights"][1] == pytest.approx(0, abs=1e-9)
+    assert (np.diff(logistic.log_odds(line, matrix)[np.argsort(amount)]) >= 0).all()
+
+
+def test_calibration_error_is_the_distance_by_tenths():
+    """Half too much in every tenth is half too much in all; shares that only the sum gets right do not hide."""
+    actual, predicted = np.tile([0.0, 1.0], 50), np.full(100, 0.75)
+    expected = 0.25
+
+    assert classification.metrics(actual, predicted)["calibration_error"] == pytest.approx(expected)
+    turned = classification.metrics(np.repeat([1.0, 0.0], 50), np.repeat([0.25, 0.75], 50))
+    assert (turned["calibration"], turned["calibration_error"]) == (1.0, pytest.approx(0.75))

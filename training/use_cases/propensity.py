@@ -1,6 +1,7 @@
 """Campaign propensity: the chance that a customer whom a campaign reaches responds within its window."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,25 @@ import numpy as np
 import polars as pl
 
 from lakehouse.errors import ShopSphereError
+from lakehouse.gold.customer_features import SPANS
 from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
-from training import artifact, bootstrap, classification, explain, tabular
+from training import artifact, bootstrap, classification, explain, logistic, response_model, tabular
 from training.constant import ConstantModel
-from training.logistic import LogisticModel, fit_logistic
+from training.response_fit import fit_response
+from training.response_model import ResponseModel
 from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, UseCase
 
 Array = np.ndarray[Any, Any]
 EXPOSURES = "gold.campaign_exposures"
 FEATURES = "gold.customer_features"
 TEST_SHARE = 0.3
+TEST_SHARES = (0.2, 0.35)
 ENOUGH_ROWS = 50
+CALIBRATION = 2.0
+"""Campaigns differ in how many respond; beyond this factor, a probability is none."""
+LOG_LOSS = 1.001
+"""How much greater than the champion's a log loss may be, so that rounding is not held against a candidate."""
 AUC_WITHIN = 0.52
 """Below it a model tells campaigns apart, by their length say, and not customers."""
 
@@ -32,7 +40,7 @@ class PropensityDataError(ShopSphereError):
 def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mapping[str, int] | None = None) -> Dataset:
     """Exposures with elapsed windows; `label` is whether the customer responded.
 
-    The newest 30 % are tested on; trained on are those whose window had ended before the first of them. Each
+    The newest, about 30 %, are tested on; trained on are those whose window had ended before the first of them. Each
     `window` looks at those alone that the next newer one trains on.
 
     Raises:
@@ -65,26 +73,36 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
 
 
 def _start(known: pl.DataFrame) -> datetime:
-    """Where the newest 30 % of the exposures begin."""
+    """Where the test begins: as a campaign starts, with the newest 20 % to 35 % of the exposures from there on.
+
+    Of such starts, the first one before which most windows have ended. Where there is none, it is the newest 30 %.
+    """
+    starts = known.group_by("campaign_id").agg(pl.col("as_of").min())["as_of"].unique().sort()
+    least, most = (known.height * share for share in TEST_SHARES)
+    fitting: list[datetime] = [start for start in starts if least <= int((known["as_of"] >= start).sum()) <= most]
+    if fitting:
+        return max(fitting, key=lambda start: int((known["window_end"] <= start).sum()))
     moment: datetime = known["as_of"][int(known.height * (1 - TEST_SHARE))]
     return moment
 
 
 def fit(data: Dataset) -> Model:
-    """Logistic regression on logarithms."""
-    return fit_logistic(
-        "propensity",
-        output="prob_response",
-        inputs=tabular.to_columns(data.train, NAMES),
-        label=data.train["label"].to_numpy(),
-        defaults=tabular.medians(data.train, NAMES),
-    )
+    """Logistic regression and boosted trees; see `training.response_fit`."""
+    return fit_response(data.train, names=NAMES)
 
 
 def fit_baseline(data: Dataset) -> Model:
     """The base rate: the share of all that responded."""
     rate = float(data.train["label"].to_numpy().mean())
     return ConstantModel("propensity", output="prob_response", value=rate, defaults=tabular.medians(data.train, NAMES))
+
+
+def shuffled(data: Dataset) -> Dataset:
+    """The same with each training exposure's outcome given to another one, of any campaign.
+
+    Within campaigns it would not do: those reach different customers, so that their rates tell customers apart.
+    """
+    return replace(data, train=data.train.with_columns(pl.col("label").shuffle(seed=0)))
 
 
 def evaluate(model: Model, data: Dataset) -> Metrics:
@@ -94,14 +112,17 @@ def evaluate(model: Model, data: Dataset) -> Metrics:
 
 
 def references(data: Dataset) -> dict[str, Metrics]:
-    """Rankings without a model: the smoothed past response rate, and past spend."""
-    columns = tabular.to_columns(data.test, ["response_rate", "monetary"])
+    """A logistic regression alone, and rankings without a model: the smoothed past response rate, and past spend."""
     actual = data.test["label"].to_numpy()
-    found = {"past_response_rate": columns["response_rate"], "past_spend": columns["monetary"]}
-    return {
-        name: {"auc": classification.auc(actual, values), "auc_within": _auc_within(data.test, values)}
-        for name, values in found.items()
-    }
+    found = {}
+    for name, column in (("past_response_rate", "response_rate"), ("past_spend", "monetary")):
+        values = data.test[column].cast(pl.Float64).to_numpy()
+        found[name] = {"auc": classification.auc(actual, values), "auc_within": _auc_within(data.test, values)}
+    defaults = tabular.medians(data.train, NAMES)
+    then, now = (tabular.matrix(tabular.to_columns(rows, NAMES), defaults) for rows in (data.train, data.test))
+    chance = response_model.sigmoid(logistic.log_odds(logistic.fit_line(then, data.train["label"].to_numpy()), now))
+    found["logistic"] = {**classification.metrics(actual, chance), "auc_within": _auc_within(data.test, chance)}
+    return found
 
 
 def gate(candidate: Metrics, champion: Metrics) -> Decision:
@@ -113,7 +134,9 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
         )
     if candidate["auc_within"] < AUC_WITHIN:
         reasons.append(f"within a campaign its AUC is {candidate['auc_within']:.3f}: it cannot tell customers apart")
-    if candidate["log_loss"] > champion["log_loss"]:
+    if not 1 / CALIBRATION <= candidate["calibration"] <= CALIBRATION:
+        reasons.append(f"it predicts {candidate['calibration']:.0%} of the responses in sum, not 50 % to 200 %")
+    if candidate["log_loss"] > LOG_LOSS * champion["log_loss"]:
         reasons.append(f"log loss {candidate['log_loss']:.4f} is above the champion's {champion['log_loss']:.4f}")
     passed = f"AUC {candidate['auc']:.3f} is above the champion's {champion['auc']:.3f} by more than noise"
     return Decision(promote=not reasons, reasons=reasons or [passed])
@@ -140,12 +163,15 @@ def figures(model: Model, data: Dataset) -> dict[str, Any]:
 def load(folder: Path) -> Model:
     """The model in an artifact folder."""
     stored = artifact.read(folder)
-    return ConstantModel.load(stored) if stored.kind == ConstantModel.kind else LogisticModel.load(stored)
+    return ConstantModel.load(stored) if stored.kind == ConstantModel.kind else ResponseModel.load(stored)
 
 
 def explain_one(model: Model, inputs: Columns, options: Columns) -> dict[str, Any]:
-    """What each input adds to the probability, compared with its training default."""
-    return {"contributions": explain.contributions(model, inputs, {}, output="prob_response")}
+    """What each input adds to `base_value`, in log-odds: together they are those of the answer."""
+    if not isinstance(model, ResponseModel):
+        chance = float(np.clip(model.predict(inputs, options)["prob_response"][0], 1e-9, 1 - 1e-9))
+        return explain.nothing_but(float(np.log(chance / (1 - chance))))
+    return explain.additive(*model.contributions(inputs), values=model.used(inputs))
 
 
 def example(data: Dataset) -> tuple[Columns, Columns]:
@@ -187,9 +213,17 @@ PROPENSITY = UseCase(
         Feature(name="tx_count", integer=True),
         Feature(name="monetary"),
         Feature(name="avg_discount"),
-        Feature(name="spend_90d"),
-        Feature(name="tx_count_90d", integer=True),
+        Feature(name="avg_quantity"),
+        Feature(name="premium_tx_share"),
+        Feature(name="avg_session_duration_sec"),
+        *(Feature(name=f"spend_{span}d") for span in SPANS),
+        *(Feature(name=f"tx_count_{span}d", integer=True) for span in SPANS),
+        Feature(name="mean_gap_days"),
+        Feature(name="category_count", integer=True),
+        Feature(name="product_count", integer=True),
         Feature(name="tenure_days"),
+        Feature(name="signup_days"),
+        Feature(name="events_click_count", integer=True),
         Feature(name="exposure_count", integer=True),
         Feature(name="response_count", integer=True),
         Feature(name="response_rate"),
@@ -211,5 +245,6 @@ PROPENSITY = UseCase(
     explain=explain_one,
     example=example,
     gains=gains,
+    shuffled=shuffled,
 )
 NAMES = [feature.name for feature in PROPENSITY.features]
