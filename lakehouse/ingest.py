@@ -58,7 +58,10 @@ def ingest(
     forgotten = Forgotten(lake)
     with lake.failures(), tempfile.TemporaryDirectory(prefix="shopsphere-ingest-") as scratch:
         reader = CsvSource(lake.settings, _folder(lake, source, say), scratch=Path(scratch), dialect=dialect)
-        for file in reader.files(known=known):
+        files = reader.files(known=known)
+        offer = {"source": [kept_name(source)], "offered_at": [loaded_at], "dialect": [dialect]}
+        lake.append(SOURCES, pl.DataFrame(offer))  # before the rows: whose they are must be known if the run dies
+        for file in files:
             count = _commit(lake, reader, file, loaded_at, forgotten)
             rows[file.table] = rows.get(file.table, 0) + (count or 0)
             said = "this content is there already" if count is None else f"{count:,} rows"
@@ -67,8 +70,6 @@ def ingest(
                 say(f"{file.name} has {EXCEL_ROWS:,} rows, where Excel cuts a file off: check that it is whole")
     if forgotten.left_out:
         say(f"{forgotten.left_out:,} rows of forgotten customers were left out")
-    offered = {"source": [_kept_name(source)], "offered_at": [loaded_at], "dialect": [dialect]}
-    lake.append(SOURCES, pl.DataFrame(offered))
     return IngestReport(source, rows)
 
 
@@ -82,6 +83,21 @@ def last_source(lake: Lake) -> tuple[str, Dialect]:
         raise SourceError(f"nothing was ingested yet: name a source, {', '.join(GENERATED)} or a folder of five CSVs")
     last = lake.scan(SOURCES).sort("offered_at").last().collect().row(0, named=True)
     return str(last["source"]), last.get("dialect") or "standard"
+
+
+def offered(lake: Lake) -> list[str]:
+    """The names under which sources were offered, the first one first; none where nothing was ingested."""
+    if not lake.exists(SOURCES):
+        return []
+    offers = lake.scan(SOURCES).sort("offered_at").select("source").collect()
+    return offers["source"].unique(maintain_order=True).to_list()
+
+
+def kept_name(source: str) -> str:
+    """How `bronze.sources` names a source: a folder by its whole path."""
+    if source in GENERATED or source.startswith("s3://"):
+        return source.rstrip("/")
+    return str(Path(source).absolute())
 
 
 def _folder(lake: Lake, source: str, say: Progress) -> str:
@@ -134,9 +150,3 @@ def schema(table: str) -> pl.Schema:
         | {"source_line": pl.Int64, "malformed": pl.String, "raw": pl.String}
         | {"source_file": pl.String, "loaded_at": pl.Datetime("us"), "dialect": pl.String, FILE: pl.String}
     )
-
-
-def _kept_name(source: str) -> str:
-    if source in GENERATED or source.startswith("s3://"):
-        return source
-    return str(Path(source).absolute())
