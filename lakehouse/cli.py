@@ -54,9 +54,10 @@ def ingest(
 ) -> None:
     """Load a source's five raw files into bronze; content that is there already is left out."""
     from lakehouse.ingest import ingest as run
+    from lakehouse.wording import counted
 
     report = run(_lake(), source, dialect=dialect.value, progress=_progress())
-    typer.echo(f"{sum(report.rows.values()):,} new rows from {report.source}")
+    typer.echo(f"{counted(sum(report.rows.values()), 'new row')} from {report.source}")
 
 
 def build(

@@ -29,7 +29,7 @@ def place(source):
 
 def test_the_same_shop_stays_where_it_is(first):
     """However its folder is written."""
-    assert ["var", "var"] == [place(first), place(f"{Path(first).name}/")]
+    assert [place(first), place(f"{Path(first).name}/")] == ["var", "var"]
 
 
 def test_another_shop_gets_a_folder_of_its_own(first, write_shop):
@@ -38,7 +38,7 @@ def test_another_shop_gets_a_folder_of_its_own(first, write_shop):
     other = str(write_shop("other/first"))
     assert place(other) == "var-first"
     ingest(Lake(with_place(ServerSettings(), other)), other)
-    assert ["var-first", "var-first-2"] == [place(other), place("third/first")]
+    assert [place(other), place("third/first")] == ["var-first", "var-first-2"]
     assert offered(Lake(ServerSettings())) == [first]
 
 
