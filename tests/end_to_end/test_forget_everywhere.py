@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -10,6 +11,7 @@ from grpc_server.follower import Follower
 from grpc_server.prediction_log import PredictionLog, ship
 from grpc_server.settings import ServerSettings
 from lakehouse.build import build
+from lakehouse.erasures import ERASURES
 from lakehouse.errors import MissingTableError
 from lakehouse.ingest import ingest
 from lakehouse.storage import Lake
@@ -81,8 +83,9 @@ def test_a_customer_is_forgotten_everywhere(run, settings, tiny_csvs, naming):
     assert run("forget", WHO, said="n\n").exit_code == 1
     assert {name.partition("/")[0] for name in naming(settings.var_dir)} == {"lake", "raw", "serving", "spool"}
     told = run("forget", WHO, "--yes").stdout
-    assert "1 answers from the spool, 2 snapshots cleaned" in told
-    assert "train again what was trained with the customer: clv 1" in told
+    assert "1 answer from the spool, 2 snapshots cleaned" in told
+    assert told.count("models that were trained with them: clv 1\n") == told.count("clv 1") == 1
+    assert "train again what was trained with the customer" in told
     assert naming(settings.var_dir) == []
     assert "data_erased" in registry.version("clv", 1).tags
     assert follower.step()
@@ -91,3 +94,22 @@ def test_a_customer_is_forgotten_everywhere(run, settings, tiny_csvs, naming):
     assert not ingest(lake, str(copies)).changed
     assert "gold.product_features" in build(lake).gold
     assert naming(settings.var_dir) == []
+
+
+def test_an_id_that_is_nowhere_can_be_forgotten_once(run, settings):
+    """The prompt says what it means; a second time nothing is recorded, unless something came back."""
+    lake = Lake(settings)
+    rows = lambda: lake.scan(ERASURES).filter(pl.col("step") == "done").collect().height  # noqa: E731
+    before = rows() if lake.exists(ERASURES) else 0
+    asked = run("forget", "777000777", said="n\n")
+    assert asked.exit_code == 1
+    assert "customer 777000777 is in no table; an id so forgotten is left out of all later loads" in asked.stdout
+    assert "Older versions" not in asked.stdout
+    assert "nothing of the customer was found" in run("forget", "777000777", said="y\n").stdout
+    assert "customer 777000777 was forgotten already" in run("forget", "777000777").stdout
+    assert rows() == before + 1
+    copy = settings.var_dir / "raw" / "late" / "customers.csv"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("customer_id,signup_date\n777000777,2024-01-01\n")
+    assert "1 row from generated raw files" in run("forget", "777000777").stdout
+    assert rows() == before + 2
