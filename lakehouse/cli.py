@@ -141,15 +141,19 @@ def sql(
 
 def catalog(
     delta: Annotated[
-        bool, typer.Option("--delta", help="Views over delta_scan, which follow the lake and need the delta extension.")
+        bool,
+        typer.Option(
+            "--delta",
+            help="Views over delta_scan, which follow the lake and need DuckDB's extension from the internet.",
+        ),
     ] = False,
     output: Annotated[Path | None, typer.Option(help="File to write to instead of the terminal.")] = None,
 ) -> None:
-    """Write SQL that makes the tables views in any DuckDB, comments included."""
+    """Write SQL that makes the tables views in any DuckDB; write it again after forget and maintain."""
     from lakehouse.catalog import catalog as run
     from lakehouse.query_output import write
 
-    write(run(_lake(), delta=delta).encode(), output)
+    write(run(_lake(), delta=delta, file=str(output or "lake.sql")).encode(), output)
 
 
 def _lake() -> "Lake":

@@ -31,7 +31,7 @@ def history(
     lake = _lake()
     check_table(lake, table)
     shown = Table("version", "time (UTC)", "operation", "rows +", "rows -", "files +", "files -", "pinned by")
-    for entry in run(lake, table, limit=limit, pins=_pins(lake)):
+    for entry in run(lake, table, limit=limit, pins=_pins(lake, quick=True)):
         gone = "?" if entry.rows_removed is None else f"{entry.rows_removed:,}"
         files = (f"{entry.files_added:,}", f"{entry.files_removed:,}")
         row = (str(entry.version), f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.operation, f"{entry.rows_added:,}", gone)
@@ -95,12 +95,12 @@ def _lake() -> "Lake":
     return Lake(Settings())
 
 
-def _pins(lake: "Lake") -> "Pins":
+def _pins(lake: "Lake", *, quick: bool = False) -> "Pins":
     from lakehouse.pins import merged, prediction_pins
     from training.pins import model_pins, trained_models
     from training.settings import TrainingSettings
 
-    return merged(model_pins(trained_models(TrainingSettings())), prediction_pins(lake))
+    return merged(model_pins(trained_models(TrainingSettings(), quick=quick)), prediction_pins(lake))
 
 
 def _progress() -> Callable[[str], None]:

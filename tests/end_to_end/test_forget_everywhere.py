@@ -1,6 +1,10 @@
 """The commands history, maintain and forget, on a shop with a registry, a spool, snapshots and raw copies."""
 
+import os
 import shutil
+import sqlite3
+import subprocess
+import sys
 
 import numpy as np
 import polars as pl
@@ -17,7 +21,9 @@ from lakehouse.ingest import ingest
 from lakehouse.storage import Lake
 from shopsphere_cli.main import make_app
 from training.constant import ConstantModel
+from training.pins import trained_models
 from training.registry import Registry
+from training.registry_file import trained_on
 
 WHO = "918273645"
 
@@ -78,6 +84,7 @@ def test_a_customer_is_forgotten_everywhere(run, settings, tiny_csvs, naming):
     answer(settings)
     (settings.var_dir / "serving" / "server").mkdir(parents=True)
     follower.step()
+    assert trained_models(settings, quick=True) == trained_models(settings) != []
     assert "clv 1" in run("history", "gold.customer_features").stdout
     assert "version 1 kept for clv 1" in run("maintain", "gold.customer_features").stdout
     assert run("forget", WHO, said="n\n").exit_code == 1
@@ -94,6 +101,25 @@ def test_a_customer_is_forgotten_everywhere(run, settings, tiny_csvs, naming):
     assert not ingest(lake, str(copies)).changed
     assert "gold.product_features" in build(lake).gold
     assert naming(settings.var_dir) == []
+
+
+def test_a_registry_that_is_no_known_file_is_left_to_mlflow(tmp_path):
+    """A server's address, a file that is none, a database of another layout."""
+    (tmp_path / "text.db").write_text("no database, however long it may be" * 100)
+    sqlite3.connect(tmp_path / "other.db").close()
+    for uri in ("http://127.0.0.1:9", *(f"sqlite:///{tmp_path}/{name}.db" for name in ("text", "other", "none"))):
+        assert trained_on(uri) is None
+
+
+def test_history_does_not_wait_for_mlflow(settings):
+    """Its import alone takes longer than all else."""
+    code = "import sys; from shopsphere_cli.main import make_app; "
+    code += "make_app()(['history', 'gold.customer_features'], standalone_mode=False); print('mlflow' in sys.modules)"
+    environment = os.environ | {"SHOPSPHERE_VAR": str(settings.var_dir), "LAKE_ROOT": "", "MLFLOW_TRACKING_URI": ""}
+    train(settings)
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)  # noqa: S603
+    assert "pinned by" in printed
+    assert printed.endswith("False\n")
 
 
 def test_an_id_that_is_nowhere_can_be_forgotten_once(run, settings):
