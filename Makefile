@@ -45,7 +45,7 @@ lock: $(UV) ## Resolve the dependencies again.
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra demo --extra dask --extra dev -c requirements-demo.lock -c requirements-dask.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## Remove everything made at run time and the environment.
-	rm -rf .venv gen var
+	rm -rf .venv gen var var-*
 
 # A Debian without python3-venv has no ensurepip: the second line works there too.
 $(UV):

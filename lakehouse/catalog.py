@@ -1,5 +1,6 @@
 """Writes SQL that makes the lake's tables views in a stock DuckDB, which needs nothing of this system for them."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
@@ -18,8 +19,8 @@ class CatalogError(ShopSphereError):
     """A table's files do not lie where views over Parquet could read them."""
 
 
-def catalog(lake: Lake, *, delta: bool = False) -> str:
-    """The statements, views and comments, for all tables there are.
+def catalog(lake: Lake, *, delta: bool = False, file: str = "lake.sql") -> str:
+    """The statements, views and comments, for all tables there are; `file` is where they will be kept.
 
     A view reads the Parquet files of the table's version of now; with `delta` it reads the Delta log each time, which
     needs DuckDB's delta extension. For a lake on S3 the statement that gives DuckDB the keys is a template to fill in.
@@ -28,7 +29,7 @@ def catalog(lake: Lake, *, delta: bool = False) -> str:
         CatalogError: a file lies outside the folder of its partition.
     """
     there = {table: lake.version(table) for table in tables() if lake.exists(table)}
-    parts = [_head(lake.settings, delta=delta)]
+    parts = [_head(lake.settings, delta=delta, file=file)]
     parts += [f"create schema if not exists {schema};" for schema in _schemas(there)]
     with connect(lake, versions=there) as connection:
         for table, version in there.items():
@@ -82,21 +83,22 @@ def _check(table: str, file: StagedFile) -> None:
             )
 
 
-def _head(settings: Settings, *, delta: bool) -> str:
-    lines = [
-        f"-- The lake in {settings.lake_uri}, as views for DuckDB: duckdb -init catalog.sql",
-        "-- The views read Delta's log each time, so they follow the lake."
-        if delta
-        else "-- The views read the versions named below; write the file again to see newer ones.",
-    ]
+def _head(settings: Settings, *, delta: bool, file: str) -> str:
+    lines = [f"-- The lake in {settings.lake_uri}, as views for DuckDB: duckdb -init {shlex.quote(file)}"]
     if delta:
-        lines.append("install delta; load delta;")
-    if settings.lake_uri.startswith("s3://"):
+        lines.append("-- The views read Delta's log each time, so they follow the lake.")
+    else:
         lines += [
-            "install httpfs; load httpfs;",
-            "-- Fill in the keys and take the dashes away:",
-            secret_template(settings),
+            "-- The views read the versions named below; write the file again to see newer ones, and after",
+            "-- `shopsphere forget` and `shopsphere maintain`, which delete files that it may name.",
         ]
+    remote = settings.lake_uri.startswith("s3://")
+    extensions = [name for name, needed in (("delta", delta), ("httpfs", remote)) if needed]
+    if extensions:
+        lines.append("-- DuckDB fetches these extensions from the internet, once:")
+        lines += [f"install {name}; load {name};" for name in extensions]
+    if remote:
+        lines += ["-- Fill in the keys and take the dashes away:", secret_template(settings)]
     return "\n".join(lines)
 
 

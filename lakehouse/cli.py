@@ -54,9 +54,10 @@ def ingest(
 ) -> None:
     """Load a source's five raw files into bronze; content that is there already is left out."""
     from lakehouse.ingest import ingest as run
+    from lakehouse.wording import counted
 
     report = run(_lake(), source, dialect=dialect.value, progress=_progress())
-    typer.echo(f"{sum(report.rows.values()):,} new rows from {report.source}")
+    typer.echo(f"{counted(sum(report.rows.values()), 'new row')} from {report.source}")
 
 
 def build(
@@ -104,18 +105,22 @@ def sql(
     at_time: Annotated[
         datetime | None, typer.Option(formats=MOMENTS, help="Read all tables as they were at that moment, in UTC.")
     ] = None,
-    output_format: Annotated[Format, typer.Option("--format", help="How to write the answer.")] = Format.TABLE,
+    output_format: Annotated[
+        Format | None,
+        typer.Option("--format", help="How to write the answer; by the suffix of --output, else a table."),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write to instead of the terminal.")] = None,
 ) -> None:
     """Query the lake with DuckDB; without a query, a prompt, or what comes through a pipe."""
     from lakehouse.query_examples import listed
-    from lakehouse.query_output import show, write
+    from lakehouse.query_output import COUNTED_ROWS, format_of, show, write
     from lakehouse.query_script import plans, read, run_script
     from lakehouse.query_session import Session
     from lakehouse.query_versions import parse_versions
 
+    written = format_of(output_format and output_format.value, output)
     if list_examples:
-        show(listed(), output_format.value, output)
+        show(listed(), written, output)
         return
     lake = _lake()
     with Session(lake, versions=parse_versions(at_version or ()), at=at_time) as session:
@@ -128,22 +133,27 @@ def sql(
         if explain:
             write("\n".join(plans(session, text, parameter or ())).encode(), output)
             return
-        answers = list(run_script(session, text, parameter or ()))
+        limit = COUNTED_ROWS + 1 if written == "table" else None
+        answers = list(run_script(session, text, parameter or (), limit=limit))
         for answer in answers if output is None else answers[-1:]:
-            show(answer, output_format.value, output)
+            show(answer, written, output)
 
 
 def catalog(
     delta: Annotated[
-        bool, typer.Option("--delta", help="Views over delta_scan, which follow the lake and need the delta extension.")
+        bool,
+        typer.Option(
+            "--delta",
+            help="Views over delta_scan, which follow the lake and need DuckDB's extension from the internet.",
+        ),
     ] = False,
     output: Annotated[Path | None, typer.Option(help="File to write to instead of the terminal.")] = None,
 ) -> None:
-    """Write SQL that makes the tables views in any DuckDB, comments included."""
+    """Write SQL that makes the tables views in any DuckDB; write it again after forget and maintain."""
     from lakehouse.catalog import catalog as run
     from lakehouse.query_output import write
 
-    write(run(_lake(), delta=delta).encode(), output)
+    write(run(_lake(), delta=delta, file=str(output or "lake.sql")).encode(), output)
 
 
 def _lake() -> "Lake":

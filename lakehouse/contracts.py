@@ -19,6 +19,7 @@ class Column:
     Kinds: id and integer are whole numbers (`1630.0` is read as 1630), flag is 0 or 1, fraction lies in 0..1, money
     becomes `Decimal(18, 2)`, date is `YYYY-MM-DD`, timestamp `YYYY-MM-DD HH:MM:SS` with no zone.
     `null` is the text that stands for an empty value, as the empty field itself does; `default` what both become.
+    `lower` folds to lower case; with `titled`, words that begin with capitals are a usual spelling of it.
     """
 
     kind: Kind
@@ -26,6 +27,7 @@ class Column:
     null: str | None = None
     minimum: float | None = None
     lower: bool = False
+    titled: bool = False
     default: str | None = None
 
 
@@ -79,7 +81,7 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
         "event_type": Column("text", required=True, lower=True),
         "product_id": Column("id"),
         "device_type": Column("text", lower=True, default="unknown"),
-        "traffic_source": Column("text", lower=True),
+        "traffic_source": Column("text", lower=True, titled=True),
         "campaign_id": Column("id", null="0"),
         "page_category": Column("text"),
         "session_duration_sec": Column("number", minimum=0),

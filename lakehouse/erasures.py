@@ -67,6 +67,16 @@ def begin(lake: Lake, customer_id: int, *, by: str) -> str:
     return erasure
 
 
+def finished(lake: Lake, customer_id: int) -> bool:
+    """Whether an erasure of the customer has come to its end."""
+    salt = Forgotten(lake).salt
+    if salt is None:
+        return False
+    rows = lake.scan(ERASURES)
+    begun = rows.filter(pl.col("digest") == digest(customer_id, salt)).select("erasure")
+    return not rows.filter(pl.col("step") == "done").join(begun, on="erasure", how="semi").collect().is_empty()
+
+
 def finish(lake: Lake, erasure: str, *, by: str, tables: Sequence[str], rows: int, models: Sequence[str]) -> None:
     """Record what an erasure removed, and the models that were trained with it."""
     _append(lake, erasure, "done", by, {"tables": list(tables), "rows_removed": rows, "models": list(models)})

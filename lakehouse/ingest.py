@@ -13,12 +13,13 @@ from lakehouse.erasures import Forgotten
 from lakehouse.errors import ConcurrentBuildError, SourceError
 from lakehouse.sources.csv import EXCEL_ROWS, CsvFile, CsvSource, Dialect
 from lakehouse.storage import Lake
+from lakehouse.wording import counted
 
 Progress = Callable[[str], None]
 SOURCES = "bronze.sources"
 GENERATED = ("complete_journey", "synthetic")
 FILE = "file_digest"
-"""The partition of bronze: one for each file's content."""
+"""The partition of bronze: one for each file's content, and for each dialect that it was read in."""
 LINEAGE = ("source_file", "source_line", "loaded_at")
 """Names a row's origin in bronze, silver and quarantine alike; `loaded_at` is one moment for all files of a run."""
 
@@ -42,8 +43,9 @@ def ingest(
     """Load a source's files into bronze: "complete_journey", "synthetic", a folder, or an s3:// address.
 
     Without a source, the last one is offered again. All files are checked before the first is committed; a file whose
-    content was committed before is left out. With the dialect "excel", dates may be `DD-MM-YYYY HH:MM` and the text
-    `Null` stands for nothing.
+    content was committed before, in the same dialect, is left out. With the dialect "excel", dates may be
+    `DD-MM-YYYY HH:MM` and the text `Null` stands for nothing; a file that was loaded in the wrong dialect is offered
+    again in the right one, and its rows take the place of those that were there.
 
     Raises:
         SourceError: there was no source yet, or a file is missing, unreadable or not of the contract's shape.
@@ -58,17 +60,21 @@ def ingest(
     forgotten = Forgotten(lake)
     with lake.failures(), tempfile.TemporaryDirectory(prefix="shopsphere-ingest-") as scratch:
         reader = CsvSource(lake.settings, _folder(lake, source, say), scratch=Path(scratch), dialect=dialect)
-        for file in reader.files(known=known):
+        files = reader.files(known=known)
+        if reader.ignored:
+            say(f"ignored: {reader.ignored}; a file's name begins with its table's, as events-2024-05.csv")
+        offer = {"source": [kept_name(source)], "offered_at": [loaded_at], "dialect": [dialect]}
+        lake.append(SOURCES, pl.DataFrame(offer))  # before the rows: whose they are must be known if the run dies
+        for file in files:
             count = _commit(lake, reader, file, loaded_at, forgotten)
             rows[file.table] = rows.get(file.table, 0) + (count or 0)
-            said = "this content is there already" if count is None else f"{count:,} rows"
+            said = "this content is there already" if count is None else counted(count, "row")
             say(f"bronze.{file.table}: {said} ({file.name})")
             if count == EXCEL_ROWS:
                 say(f"{file.name} has {EXCEL_ROWS:,} rows, where Excel cuts a file off: check that it is whole")
     if forgotten.left_out:
-        say(f"{forgotten.left_out:,} rows of forgotten customers were left out")
-    offered = {"source": [_kept_name(source)], "offered_at": [loaded_at], "dialect": [dialect]}
-    lake.append(SOURCES, pl.DataFrame(offered))
+        were = "was" if forgotten.left_out == 1 else "were"
+        say(f"{counted(forgotten.left_out, 'row')} of forgotten customers {were} left out")
     return IngestReport(source, rows)
 
 
@@ -82,6 +88,21 @@ def last_source(lake: Lake) -> tuple[str, Dialect]:
         raise SourceError(f"nothing was ingested yet: name a source, {', '.join(GENERATED)} or a folder of five CSVs")
     last = lake.scan(SOURCES).sort("offered_at").last().collect().row(0, named=True)
     return str(last["source"]), last.get("dialect") or "standard"
+
+
+def offered(lake: Lake) -> list[str]:
+    """The names under which sources were offered, the first one first; none where nothing was ingested."""
+    if not lake.exists(SOURCES):
+        return []
+    offers = lake.scan(SOURCES).sort("offered_at").select("source").collect()
+    return offers["source"].unique(maintain_order=True).to_list()
+
+
+def kept_name(source: str) -> str:
+    """How `bronze.sources` names a source: a folder by its whole path."""
+    if source in GENERATED or source.startswith("s3://"):
+        return source.rstrip("/")
+    return str(Path(source).absolute())
 
 
 def _folder(lake: Lake, source: str, say: Progress) -> str:
@@ -104,11 +125,11 @@ def _folder(lake: Lake, source: str, say: Progress) -> str:
 
 def _commit(lake: Lake, reader: CsvSource, file: CsvFile, loaded_at: datetime, forgotten: Forgotten) -> int | None:
     """Write the file's rows, in pieces, and make them part of the table in one commit; None where they were before."""
-    table, transaction = f"bronze.{file.table}", f"ingest/{file.digest}"
+    table, transaction = f"bronze.{file.table}", f"ingest/{file.content}"
     base = lake.version(table) if lake.exists(table) else None
     if lake.transaction(table, transaction) is not None:
         return None
-    stage = lake.stage(table, partition={FILE: file.digest})
+    stage = lake.stage(table, partition={FILE: file.content})
     try:
         for rows in reader.read(file):
             origin = {
@@ -134,9 +155,3 @@ def schema(table: str) -> pl.Schema:
         | {"source_line": pl.Int64, "malformed": pl.String, "raw": pl.String}
         | {"source_file": pl.String, "loaded_at": pl.Datetime("us"), "dialect": pl.String, FILE: pl.String}
     )
-
-
-def _kept_name(source: str) -> str:
-    if source in GENERATED or source.startswith("s3://"):
-        return source
-    return str(Path(source).absolute())

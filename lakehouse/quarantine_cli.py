@@ -40,6 +40,10 @@ def quarantine(
 
     if table is not None and table not in TABLES:
         raise ConfigurationError(f"no raw table {table!r}: there are {', '.join(TABLES)}")
+    if files and (rule is not None or whole):
+        raise ConfigurationError("--files accounts for files, not for rules: leave --rule and --whole away")
+    if rule is not None:
+        _check_rule(rule, table, whole=whole)
     lake = Lake(Settings())
     lake.delta("silver.transactions")  # says what to do where nothing was built yet
     if files:
@@ -58,9 +62,28 @@ def quarantine(
         _sample(lake, name, rejecting, samples)
 
 
+def _check_rule(rule: str, table: str | None, *, whole: bool) -> None:
+    from difflib import get_close_matches
+
+    from lakehouse.contracts import TABLES, rules
+    from lakehouse.errors import ConfigurationError
+    from lakehouse.table_rules import TABLE_RULES
+
+    of_rows = {name for each in TABLES if table in (None, each) for name in rules(each)}
+    of_tables = {found.name for each, some in TABLE_RULES.items() if table in (None, each) for found in some}
+    if rule in of_tables and not whole:
+        raise ConfigurationError(f"{rule!r} is a rule over whole tables: add --whole")
+    if rule not in of_rows | of_tables:
+        near = ", ".join(get_close_matches(rule, sorted(of_rows | of_tables)))
+        meant = f", did you mean {near}?" if near else "; `shopsphere quarantine` lists those that were broken"
+        raise ConfigurationError(f"no such rule {rule!r}{f' of {table}' if table else ''}{meant}")
+
+
 def _sample(lake: "Lake", table: str, rule: str, limit: int) -> None:
     from lakehouse import quarantine as found
+    from lakehouse.wording import printable
 
     rows: pl.DataFrame = found.examples(lake, table, rule, limit)
     for row in rows.iter_rows(named=True):
-        typer.echo(f"{table} {rule}: {row['source_file']} line {row['source_line']}: {row['raw']}")
+        text = f"{table} {rule}: {row['source_file']} line {row['source_line']}: {row['raw']}"
+        typer.echo(printable(text).replace("\n", "\\n"))

@@ -10,12 +10,12 @@ import polars as pl
 
 from lakehouse.dictionary import tables
 from lakehouse.errors import MissingTableError, ShopSphereError
+from lakehouse.query_mistakes import reason
 from lakehouse.query_versions import scan_at
 from lakehouse.storage import Lake
 
 CATALOGUE = re.compile(r"\b(show|information_schema|duckdb_\w+|pragma\w*|sqlite_master|pg_catalog)\b", re.IGNORECASE)
 """What asks for tables without naming them."""
-GONE = re.compile("No such file|NoSuchKey|404 Not Found")
 
 
 class SqlError(ShopSphereError):
@@ -117,26 +117,23 @@ def run(
     parameters: Mapping[str, Any] | None = None,
     *,
     absent: Iterable[str] = (),
+    limit: int | None = None,
 ) -> pl.DataFrame:
     """The answer of one SQL statement on an open connection; empty for a statement that has none, such as SET.
 
-    A failure names the one of the `absent` tables that the statement wants.
+    With a `limit`, its first rows. A failure names the one of the `absent` tables that the statement wants.
 
     Raises:
         SqlError: DuckDB refuses it.
     """
     try:
         relation = connection.sql(query, params=dict(parameters) if parameters else None) if query.strip() else None
-        return pl.DataFrame() if relation is None else relation.pl()
+        if relation is None:
+            return pl.DataFrame()
+        rows: pl.DataFrame = (relation if limit is None else relation.limit(limit)).pl()
+        return rows
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
-        reason = str(error).strip()
-        if GONE.search(reason):
-            reason = "a file of that version is gone (vacuumed, or a person was forgotten): ask for a newer version"
-        if isinstance(error, duckdb.CatalogException):
-            missing = [table for table in absent if table in query.lower()]
-            reason = f"there is no {missing[0]} yet, or was none then" if missing else reason
-            reason += "; `show tables` lists what there is"
-        raise SqlError(f"the query failed: {reason}") from error
+        raise SqlError(f"the query failed: {reason(error, query, absent)}") from error
 
 
 def online_snapshot(

@@ -7,8 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from lakehouse.errors import ConfigurationError
+from lakehouse.wording import counted, printable
 
 SHOWN_ROWS = 50
+COUNTED_ROWS = 10_000
+"""Up to how many rows a table for people counts; with one more, it says that there are more."""
 WIDE_COLUMNS = 12
 WIDE_ROWS = 5
 
@@ -57,13 +60,24 @@ def encoded(frame: pl.DataFrame, output_format: str) -> bytes:
     return (as_table(frame) + "\n").encode()
 
 
+def format_of(asked: str | None, output: Path | None) -> str:
+    """The format that was asked for, else the one that a file's suffix names, else a table for people."""
+    suffix = output.suffix.lower().removeprefix(".") if output else ""
+    return asked or (suffix if suffix in ("csv", "json", "parquet") else "table")
+
+
 def as_table(frame: pl.DataFrame) -> str:
-    """The first 50 rows as a table, with the number of all of them; a wide one with its columns downwards."""
-    rows = "1 row" if frame.height == 1 else f"{frame.height:,} rows"
-    shown = frame
-    if frame.width > WIDE_COLUMNS:  # too wide for a terminal: columns downwards, as many rows as fit beside each other
-        shown = _turned(frame.head(WIDE_ROWS))
-        rows += f", the first {shown.width - 1} shown" if frame.height > WIDE_ROWS else ""
+    """The first 50 rows as a table, with the number of all of them; a wide one with its columns downwards.
+
+    Control characters are shown escaped: a terminal would obey them.
+    """
+    rows = counted(frame.height, "row") if frame.height <= COUNTED_ROWS else f"more than {COUNTED_ROWS:,} rows"
+    wide = frame.width > WIDE_COLUMNS  # too wide for a terminal: columns downwards, as many rows as fit side by side
+    most = WIDE_ROWS if wide else SHOWN_ROWS
+    rows += f", the first {most} shown" if frame.height > most else ""
+    shown = frame.head(most).with_columns(pl.col(pl.String).map_elements(printable, return_dtype=pl.String))
+    if wide:
+        shown = _turned(shown)
     with pl.Config(
         tbl_rows=max(SHOWN_ROWS, frame.width),
         tbl_cols=-1,

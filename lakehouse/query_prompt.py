@@ -14,11 +14,17 @@ from pygments.lexers.sql import SqlLexer
 
 from lakehouse.dictionary import tables
 from lakehouse.errors import ShopSphereError
-from lakehouse.query_output import as_table
+from lakehouse.query_output import COUNTED_ROWS, as_table
 from lakehouse.query_session import Session
 from lakehouse.storage import Lake
 
 LEAVE = ("exit", "quit", "exit;", "quit;")
+HELP = ("help", "help;", "?")
+HELP_TEXT = """Queries end with ; and may span lines.  Tab completes tables and columns.  Ctrl-C drops what was typed.
+  show tables;                         the tables, with what a row of each is
+  describe gold.customer_features;     its columns, with unit and meaning
+  exit                                 leaves
+`shopsphere sql --examples` lists queries that come with the shop."""
 KEYWORDS = (
     "select from where group by order by all limit having join left join asof join using on as and or not in is null "
     "between case when then else end distinct count sum avg min max date_trunc interval timestamp with union describe "
@@ -66,7 +72,9 @@ def prompt(session: Session, lake: Lake, **terminal: Any) -> None:
         key_bindings=_bindings(),
         **terminal,
     )
-    print("Queries end with ;  `show tables;` and `describe TABLE;` say what there is.  `exit` leaves.")
+    print(
+        "Queries end with ;  `show tables;` and `describe TABLE;` say what there is.  `help` says more, `exit` leaves."
+    )
     while True:
         try:
             text = asking.prompt("shopsphere> ")
@@ -76,14 +84,17 @@ def prompt(session: Session, lake: Lake, **terminal: Any) -> None:
             return
         if text.strip().lower() in LEAVE:
             return
-        answer(session, text)
+        if text.strip().lower() in HELP:
+            print(HELP_TEXT)
+        else:
+            answer(session, text)
 
 
 def answer(session: Session, text: str) -> None:
     """Print the answers of some statements, or what is wrong with them."""
     try:
         for statement in session.statements(text):
-            print(as_table(session.ask(statement)))
+            print(as_table(session.ask(statement, limit=COUNTED_ROWS + 1)))
     except ShopSphereError as error:
         print(error)
 
@@ -96,7 +107,7 @@ def _bindings() -> KeyBindings:
     def _(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         text = buffer.text.strip().lower()
-        if not text or text.endswith(";") or text in LEAVE:
+        if not text or text.endswith(";") or text in (*LEAVE, *HELP):
             buffer.validate_and_handle()
         else:
             buffer.newline(copy_margin=False)

@@ -36,8 +36,12 @@ def read(query: str | None, *, file: Path | None = None, example_name: str | Non
         raise ConfigurationError(f"cannot read {str(file)!r}: {error}; name a text file with SQL") from error
 
 
-def run_script(session: Session, text: str, parameters: Iterable[str] = ()) -> Iterator[pl.DataFrame]:
-    """The answer of each statement; the first mistake ends it. Parameters are given as `name=EXPRESSION`.
+def run_script(
+    session: Session, text: str, parameters: Iterable[str] = (), *, limit: int | None = None
+) -> Iterator[pl.DataFrame]:
+    """The answer of each statement, its first rows where there is a limit; the first mistake ends it.
+
+    Parameters are given as `name=EXPRESSION`.
 
     Raises:
         SqlError: DuckDB refuses a statement, or a parameter's expression.
@@ -45,7 +49,7 @@ def run_script(session: Session, text: str, parameters: Iterable[str] = ()) -> I
     """
     values = _values(session, text, parameters)
     for statement in session.statements(text):
-        yield session.ask(statement, _used(statement, values))
+        yield session.ask(statement, _used(statement, values), limit=limit)
 
 
 def plans(session: Session, text: str, parameters: Iterable[str] = ()) -> Iterator[str]:

@@ -49,6 +49,17 @@ def scan_at(lake: Lake, table: str, *, versions: Mapping[str, int], at: datetime
     return lake.scan(table) if version is None else _pinned(lake, table, version)
 
 
+def check_moment(at: datetime) -> None:
+    """Refuse a moment (UTC where it has no zone) that has not come yet.
+
+    Raises:
+        VersionError: it says what time it is.
+    """
+    now = datetime.now(UTC)
+    if (at if at.tzinfo else at.replace(tzinfo=UTC)) > now:
+        raise VersionError(f"{at} is in the future: it is {now:%Y-%m-%d %H:%M:%S} UTC now")
+
+
 def version_at(lake: Lake, table: str, at: datetime) -> int | None:
     """The newest version committed up to a moment (UTC where it has no zone); None before the table's first commit.
 

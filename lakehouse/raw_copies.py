@@ -6,8 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from lakehouse.contracts import TABLES
 from lakehouse.naming import KEY
+from lakehouse.sources.csv import DIALECTS, content_id
+from lakehouse.sources.names import table_of
 from lakehouse.sources.scan import Shape, examine
 from lakehouse.storage import Lake
 
@@ -48,12 +49,12 @@ def _shape(path: Path) -> Shape:
 
 
 def _ingested(lake: Lake, path: Path, before: str, after: str) -> None:
-    for table in TABLES:
-        bronze = f"bronze.{table}"
-        if path.name.startswith(table) and lake.transaction(bronze, f"ingest/{before}") is not None:
+    bronze = f"bronze.{table_of(path.name)}"
+    for dialect in DIALECTS:
+        if lake.transaction(bronze, f"ingest/{content_id(before, dialect)}") is not None:
             schema = lake.scan(bronze).collect_schema()
             by = lake.delta(bronze).metadata().partition_columns
-            lake.commit(bronze, schema, partition_by=by, app={f"ingest/{after}": 1})
+            lake.commit(bronze, schema, partition_by=by, app={f"ingest/{content_id(after, dialect)}": 1})
 
 
 def _rows(path: Path, scratch: Path, customer_id: int) -> int:

@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lakehouse import addresses
 from lakehouse.credentials import Credentials, from_files
 from lakehouse.errors import ConfigurationError
 
@@ -30,9 +31,10 @@ class Settings(BaseSettings):
     ] = Path("var")
     lake_root: Annotated[
         str,
+        AfterValidator(addresses.place),
         Field(
             validation_alias=AliasChoices("LAKE_ROOT"),
-            description="Folder or s3:// address of the Delta tables; `lake` under SHOPSPHERE_VAR where empty.",
+            description="Folder or s3://bucket/… address of the Delta tables; `lake` under SHOPSPHERE_VAR where empty.",
         ),
     ] = ""
     rows_per_bucket: Annotated[
@@ -61,9 +63,10 @@ class Settings(BaseSettings):
     ] = ""
     aws_endpoint_url: Annotated[
         str,
+        AfterValidator(addresses.endpoint),
         Field(
             validation_alias=AliasChoices("AWS_ENDPOINT_URL"),
-            description="Address of an S3-compatible store such as MinIO; AWS itself where empty.",
+            description="http:// or https:// address of an S3 store such as MinIO; AWS itself where empty.",
         ),
     ] = ""
     aws_region: Annotated[
@@ -105,7 +108,10 @@ class Settings(BaseSettings):
         try:
             super().__init__(_secrets_dir=_secrets_folder(), **values)
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+            wrong = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
+                for e in error.errors(include_input=False)
+            )
             raise ConfigurationError(f"wrong setting: {wrong}; see docs/settings.md") from None
 
     def environment(self) -> dict[str, str]:

@@ -216,12 +216,17 @@ def _gauges_table(rows: list[MetricRow]) -> Table:
 
 def _how_to_go_on(console: Console, settings: ServerSettings, lake: Lake, steps: Steps) -> None:
     customer = str(sql(lake, BUSIEST_CUSTOMER).item())
-    took = ", ".join(f"{title.split()[0].lower()} {seconds:.0f} s" for title, seconds in steps.seconds.items())
+    took = ", ".join(
+        f"{title.split()[0].strip(',').lower()} {seconds:.0f} s" for title, seconds in steps.seconds.items()
+    )
+    first = ["source .venv/bin/activate"]
+    if settings.var_dir != type(settings)().var_dir:
+        first.append(f"export SHOPSPHERE_VAR={settings.var_dir}")
     console.print(
         f"""
 Done in {timedelta(seconds=round(steps.total_seconds))}: {took}.
 Reports:  {_monitoring(settings).reports_dir}
-Go on ({"source .venv/bin/activate first" if settings.var_dir.name == "var" else settings.var_dir}):
+Go on (first {" && ".join(first)}):
   shopsphere serve                       # gRPC on {settings.grpc_port}, REST on {settings.rest_port}
   shopsphere predict clv {customer}
   grpcurl -plaintext -d '{{"customer_id":"{customer}"}}' localhost:{settings.grpc_port} \\

@@ -20,8 +20,16 @@ def register(app: typer.Typer) -> None:
 
         from grpc_server.settings import ServerSettings
         from shopsphere_cli.demo import demo as run
+        from shopsphere_cli.demo_place import with_place
 
-        run(ServerSettings(), source)
+        given = ServerSettings()
+        settings = with_place(given, source)
+        if settings.var_dir != given.var_dir:
+            typer.echo(
+                f"{given.var_dir} holds another shop, so this one goes to {settings.var_dir}; "
+                f"to look at it: export SHOPSPHERE_VAR={settings.var_dir}"
+            )
+        run(settings, source)
         # Prefect's threads keep frames alive, about which DuckDB's binding complains at an orderly end; all is stopped.
         sys.stdout.flush()
         sys.stderr.flush()

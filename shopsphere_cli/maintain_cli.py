@@ -31,7 +31,7 @@ def history(
     lake = _lake()
     check_table(lake, table)
     shown = Table("version", "time (UTC)", "operation", "rows +", "rows -", "files +", "files -", "pinned by")
-    for entry in run(lake, table, limit=limit, pins=_pins(lake)):
+    for entry in run(lake, table, limit=limit, pins=_pins(lake, quick=True)):
         gone = "?" if entry.rows_removed is None else f"{entry.rows_removed:,}"
         files = (f"{entry.files_added:,}", f"{entry.files_removed:,}")
         row = (str(entry.version), f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.operation, f"{entry.rows_added:,}", gone)
@@ -45,11 +45,12 @@ def maintain(
 ) -> None:
     """Compact small files and delete old ones that neither a model, a prediction nor the retention needs."""
     from lakehouse.maintenance import maintain as run
+    from lakehouse.wording import counted
 
     lake = _lake()
     reports = run(lake, tables or (), pins=_pins(lake), dry_run=dry_run, progress=typer.echo)
     freed = sum(report.bytes_freed for report in reports)
-    typer.echo(f"{'would free' if dry_run else 'freed'} {freed:,} bytes in {len(reports)} tables")
+    typer.echo(f"{'would free' if dry_run else 'freed'} {freed:,} bytes in {counted(len(reports), 'table')}")
 
 
 def forget(
@@ -58,23 +59,32 @@ def forget(
 ) -> None:
     """Remove a customer from every table, spool, snapshot and raw copy, and delete the files that held them."""
     from grpc_server.settings import ServerSettings
+    from lakehouse.wording import counted
     from shopsphere_cli import forget as steps
 
     settings = ServerSettings()
     found = steps.plan(settings, customer_id)
-    for line in found.lines() or ["the customer is in no table"]:
+    for line in found.lines():
         typer.echo(line)
-    if not yes:
-        typer.echo("Older versions of these tables cannot be read afterwards, whoever pins them.")
-        typer.confirm("Remove the customer for good?", abort=True)
+    if not found.found:
+        known = "was forgotten already" if found.again else "is in no table"
+        typer.echo(f"customer {customer_id} {known}; an id so forgotten is left out of all later loads")
+    if not yes and (found.found or not found.again):
+        if found.found:
+            typer.echo("Older versions of these tables cannot be read afterwards, whoever pins them.")
+        typer.confirm("Remove the customer for good?" if found.found else "Forget this id for good?", abort=True)
     report = steps.run(settings, customer_id, progress=_progress())
+    if report.nothing:
+        typer.echo("nothing of the customer was found")
+        return
     typer.echo(
-        f"removed {report.rows:,} rows from {len(report.tables)} tables, {report.spooled:,} answers from the spool, "
-        f"{report.snapshots:,} snapshots cleaned, {report.raw_rows:,} rows from generated raw files"
+        f"removed {counted(report.rows, 'row')} from {counted(len(report.tables), 'table')}, "
+        f"{counted(report.spooled, 'answer')} from the spool, {counted(report.snapshots, 'snapshot')} cleaned, "
+        f"{counted(report.raw_rows, 'row')} from generated raw files"
     )
-    if report.models:
-        typer.echo(f"train again what was trained with the customer: {', '.join(report.models)}")
     typer.echo("next: `shopsphere build` takes the customer out of what is summed over customers")
+    if report.models:
+        typer.echo("then train again what was trained with the customer")
     typer.echo("your own raw files are yours to clean; ingest leaves the customer out of them from now on")
 
 
@@ -85,12 +95,12 @@ def _lake() -> "Lake":
     return Lake(Settings())
 
 
-def _pins(lake: "Lake") -> "Pins":
+def _pins(lake: "Lake", *, quick: bool = False) -> "Pins":
     from lakehouse.pins import merged, prediction_pins
     from training.pins import model_pins, trained_models
     from training.settings import TrainingSettings
 
-    return merged(model_pins(trained_models(TrainingSettings())), prediction_pins(lake))
+    return merged(model_pins(trained_models(TrainingSettings(), quick=quick)), prediction_pins(lake))
 
 
 def _progress() -> Callable[[str], None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lakehouse.pins import Pins
 from training.registry import Registry
 from training.registry_address import store_exists
+from training.registry_file import trained_on
 from training.settings import TrainingSettings
 
 ERASED = "data_erased"
@@ -25,10 +26,17 @@ class TrainedModel:
         return f"{self.name} {self.version}"
 
 
-def trained_models(settings: TrainingSettings) -> list[TrainedModel]:
-    """All registered models; none where there is no registry yet, which is not made to look."""
+def trained_models(settings: TrainingSettings, *, quick: bool = False) -> list[TrainedModel]:
+    """All registered models; none where there is no registry yet, which is not made to look.
+
+    quick: without MLflow where that is possible; for looking only, not before files are deleted.
+    """
     if not store_exists(settings.tracking_uri):
         return []
+    if quick and (rows := trained_on(settings.tracking_uri)) is not None:
+        return [
+            TrainedModel(name=name, version=version, data_versions=json.loads(told)) for name, version, told in rows
+        ]
     registry = Registry(settings)
     return [
         TrainedModel(

@@ -20,10 +20,12 @@ PATTERNS = {
     "timestamp": ("%Y-%m-%d %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y %H:%M:%S"),
 }
 """The contract's form, then those of the dialect excel."""
+LAST_SHORT_YEAR = 999
+"""Polars reads 22 as the year 22, which nobody means."""
 
 
 def raw_text(name: str, dialect: str) -> pl.Expr:
-    """A bronze column; in the dialect excel the text `Null` is nothing and `/` stands for `-` in dates."""
+    """A bronze column; in the dialect excel the text `Null` is nothing."""
     text = pl.col(name)
     return text if dialect == "standard" else pl.when(text.str.strip_chars() != "Null").then(text)
 
@@ -60,11 +62,11 @@ def _number(text: pl.Expr, column: Column) -> pl.Expr:
 def _moment(text: pl.Expr, column: Column, dialect: str) -> pl.Expr:
     patterns = PATTERNS[column.kind] if dialect == "excel" else PATTERNS[column.kind][:1]
     text = text.str.strip_chars()
-    if dialect == "excel":
-        text = text.str.replace_all("/", "-", literal=True)
     if column.kind == "date":
-        return pl.coalesce(text.str.to_date(pattern, strict=False) for pattern in patterns)
-    return pl.coalesce(text.str.to_datetime(pattern, time_unit="us", strict=False) for pattern in patterns)
+        found = pl.coalesce(text.str.to_date(pattern, strict=False) for pattern in patterns)
+    else:
+        found = pl.coalesce(text.str.to_datetime(pattern, time_unit="us", strict=False) for pattern in patterns)
+    return pl.when(found.dt.year() > LAST_SHORT_YEAR).then(found)
 
 
 def value(parsed: str, column: Column) -> pl.Expr:
@@ -102,7 +104,9 @@ def repaired(name: str, column: Column, text: str, parsed: str) -> dict[str, pl.
     if column.kind in ("id", "integer", "flag"):
         rules[f"{name}_written_as_float"] = found.is_not_null() & given.str.contains(".", literal=True)
     if column.lower:
-        rules[f"{name}_case"] = given.is_not_null() & (given.str.strip_chars() != found)
+        written = given.str.strip_chars()
+        usual = (written == found) | (written == found.str.to_titlecase() if column.titled else False)
+        rules[f"{name}_case"] = given.is_not_null() & ~usual
     if column.default is not None:
         rules[f"{name}_empty"] = found.is_null() | (found == "")
     return rules

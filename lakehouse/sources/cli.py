@@ -44,6 +44,7 @@ def generate(
     size = {"customers": customers, "products": products, "density": density, "days": days}
     knobs = synthetic.knobs_of(mode.value, dirty=dirty, deep=deep, seed=seed, **size)
     try:
+        synthetic.check_ours(folder / "raw", folder / "truth")
         rows = synthetic.generate(folder / "raw", folder / "truth", knobs, progress=_progress)
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error.strerror or error}") from error

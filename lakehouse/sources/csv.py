@@ -1,6 +1,5 @@
 """The source `csv`: the contract's files in a folder or under an s3:// address, checked before anything is loaded."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,28 +8,37 @@ from typing import Any, Literal
 import fsspec
 import polars as pl
 
+from lakehouse import addresses
 from lakehouse.contracts import TABLES
 from lakehouse.errors import SourceError
 from lakehouse.failures import storage_failures
 from lakehouse.settings import Settings
 from lakehouse.sources import careful
-from lakehouse.sources.scan import Shape, examine
+from lakehouse.sources.dates import advice
+from lakehouse.sources.header import check_header
+from lakehouse.sources.names import ignored, table_of
+from lakehouse.sources.scan import BINARY, Shape, examine
 
 Dialect = Literal["standard", "excel"]
 DIALECTS: tuple[Dialect, ...] = ("standard", "excel")
 EXCEL_ROWS = 1_048_575
 SAMPLE = 10_000
-DAY_FIRST = r"^\s*\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
+
+
+def content_id(digest: str, dialect: Dialect) -> str:
+    """Names a content as it is read: under another dialect the same bytes are other rows."""
+    return digest if dialect == "standard" else f"{digest}-{dialect}"
 
 
 @dataclass(frozen=True)
 class CsvFile:
-    """One raw file of a source: the table it fills, where it is, where it can be read, and what its bytes look like."""
+    """One raw file: the table it fills, where it is, where it can be read, what its bytes look like, its dialect."""
 
     table: str
     address: str
     path: Path
     shape: Shape
+    dialect: Dialect
 
     @property
     def name(self) -> str:
@@ -38,19 +46,27 @@ class CsvFile:
         return self.address.rpartition("/")[2]
 
     @property
-    def digest(self) -> str:
-        """Names the content, compressed or not."""
-        return self.shape.digest
+    def content(self) -> str:
+        """Names what is read, whether it is compressed or not."""
+        return content_id(self.shape.digest, self.dialect)
 
 
 class CsvSource:
-    """Finds, checks and reads a folder's `customers.csv`, `events.csv`, …; `events-2024-01.csv` and `.csv.gz` too.
+    """Finds, checks and reads a folder's `customers.csv`, `events.csv`, …; see `table_of` for other names.
 
-    Compressed and remote files are copied to `scratch` first, in pieces.
+    Compressed and remote files are copied to `scratch` first, in pieces. `ignored` names the files that look like
+    data and are for no table, once `files` has looked.
+
+    Raises:
+        SourceError: the address names neither a folder nor a place in a bucket.
     """
 
     def __init__(self, settings: Settings, folder: str, *, scratch: Path, dialect: Dialect = "standard") -> None:
-        self.folder = folder.rstrip("/")
+        try:
+            self.folder = addresses.place(folder).rstrip("/") or "/"
+        except ValueError as error:
+            raise SourceError(str(error)) from error
+        self.ignored = ""
         self.dialect = dialect
         self._options = settings.s3fs_options if folder.startswith("s3://") else {}
         self._scratch = scratch
@@ -65,15 +81,13 @@ class CsvSource:
                 day first and were not declared.
         """
         names = self._names()
-        found = [(table, name) for table in TABLES for name in names if re.fullmatch(_pattern(table), name)]
-        missing = [table for table in TABLES if table not in known and table not in {table for table, _ in found}]
+        self.ignored = ignored(names)
+        found = sorted((list(TABLES).index(table), name) for name in names if (table := table_of(name)))
+        tables = [(list(TABLES)[number], name) for number, name in found]
+        missing = [table for table in TABLES if table not in known and table not in dict(tables)]
         if missing or not found:
-            lacking = ", ".join(f"{table}.csv" for table in missing or TABLES)
-            raise SourceError(
-                f"{self.folder} has no {lacking}: a source is a folder with {', '.join(f'{n}.csv' for n in TABLES)}; "
-                "once a table has data, later folders may leave it out"
-            )
-        return [self._check(table, name) for table, name in found]
+            raise SourceError(self._lacking(missing if found else list(TABLES)))
+        return [self._check(table, name) for table, name in tables]
 
     def read(self, file: CsvFile) -> Iterator[pl.LazyFrame]:
         """All rows as text in pieces: the contract's columns, `source_line` (the header is line 1), `malformed`, `raw`.
@@ -97,6 +111,16 @@ class CsvSource:
             **options,
         )
 
+    def _lacking(self, tables: list[str]) -> str:
+        """What to say where files of tables are missing."""
+        lacking = ", ".join(f"{table}.csv" for table in tables)
+        reason = f"{self.folder} has no {lacking}"
+        if len(tables) < len(TABLES):
+            reason += "; a folder may leave out only what an earlier one brought"
+        else:
+            reason += ": name the folder that they are in"
+        return reason + (f"; ignored: {self.ignored}" if self.ignored else "") + "; nothing was loaded"
+
     def _names(self) -> list[str]:
         try:
             if not self._options:
@@ -113,8 +137,9 @@ class CsvSource:
 
     def _check(self, table: str, name: str) -> CsvFile:
         address = f"{self.folder}/{name}"
-        local = None if self._options or name.endswith(".gz") else Path(address)
-        copy = None if local else self._scratch / name.removesuffix(".gz")
+        packed = name.lower().endswith(".gz")
+        local = None if self._options or packed else Path(address)
+        copy = None if local else self._scratch / f"{name}.csv"
         try:
             with (
                 storage_failures(self.folder),
@@ -122,48 +147,28 @@ class CsvSource:
             ):
                 shape = examine(stream, copy_to=copy)
         except (OSError, EOFError, ValueError) as error:
-            raise SourceError(f"cannot read {address}: {_first_line(error)}") from error
+            raise SourceError(f"cannot read {address}: {_first_line(error)}; nothing was loaded") from error
+        if shape.encoding == BINARY:
+            raise SourceError(f"{address} is not a CSV text file: save it as one, in UTF-8; nothing was loaded")
         if shape.encoding:
-            raise SourceError(f"{address} is {shape.encoding}: save it as UTF-8 and ingest again")
-        file = CsvFile(table, address, local or copy or Path(), shape)
-        self._check_header(address, list(shape.header), list(TABLES[table]))
+            raise SourceError(f"{address} is {shape.encoding}: save it as UTF-8 and ingest again; nothing was loaded")
+        file = CsvFile(table, address, local or copy or Path(), shape, self.dialect)
+        check_header(address, shape.header, tuple(TABLES[table]))
         self._check_dates(file)
         return file
 
     def _check_dates(self, file: CsvFile) -> None:
-        """Refuse a file most of whose dates have the day first, unless that was declared."""
+        """Refuse a file most of whose dates have a form that the dialect does not read."""
         columns = [name for name, column in TABLES[file.table].items() if column.kind in ("date", "timestamp")]
-        if self.dialect == "excel" or not columns:
+        if not columns:
             return
         pieces = self.read(file) if not file.shape.tidy else iter([self._scan(file, n_rows=SAMPLE)])
         sample = (
             next(pieces, pl.LazyFrame(schema=dict.fromkeys(columns, pl.String))).select(columns).head(SAMPLE).collect()
         )
         for name in columns:
-            values = sample[name].drop_nulls()
-            day_first = values.filter(values.str.contains(DAY_FIRST))
-            if 2 * len(day_first) > len(values):
-                raise SourceError(
-                    f"{file.address} writes {name} as {day_first[0]!r}: the contract is YYYY-MM-DD. "
-                    "If that is DD-MM-YYYY, as Excel saves it, declare it with `--dialect excel`; nothing was loaded"
-                )
-
-    @staticmethod
-    def _check_header(address: str, found: list[str], expected: list[str]) -> None:
-        missing = [name for name in expected if name not in found]
-        extra = [name for name in found if name not in expected]
-        twice = sorted({name for name in found if found.count(name) > 1})
-        faults = [
-            f"{what} {', '.join(map(repr, names))}"
-            for what, names in (("lacks", missing), ("has unknown", extra), ("repeats", twice))
-            if names
-        ]
-        if faults:
-            raise SourceError(f"{address} {' and '.join(faults)}: its columns must be {','.join(expected)}")
-
-
-def _pattern(table: str) -> str:
-    return rf"{table}([-_.].*)?\.csv(\.gz)?"
+            if found := advice(sample[name], self.dialect):
+                raise SourceError(f"{file.address} writes {name} as {found[0]!r}: {found[1]}; nothing was loaded")
 
 
 def _first_line(error: Exception) -> str:

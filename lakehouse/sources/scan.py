@@ -11,6 +11,8 @@ from typing import BinaryIO
 import numpy as np
 
 CHUNK = 1 << 22
+BINARY = "binary"
+"""As a file's encoding: it is no text."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,12 @@ def examine(stream: BinaryIO, *, copy_to: Path | None = None) -> Shape:
     header = stream.readline(CHUNK)
     if header.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return Shape("", (), tidy=False, encoding="UTF-16")
-    columns = _columns(header)
+    try:
+        columns = _columns(header)
+    except (UnicodeDecodeError, csv.Error):
+        return Shape("", (), tidy=False, encoding=BINARY)
+    if b"\0" in header:
+        return Shape("", (), tidy=False, encoding=BINARY)
     counts = _Counts(header)
     digest = blake2b(header, digest_size=16)
     if copy_to:

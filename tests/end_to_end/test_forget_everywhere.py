@@ -1,8 +1,13 @@
 """The commands history, maintain and forget, on a shop with a registry, a spool, snapshots and raw copies."""
 
+import os
 import shutil
+import sqlite3
+import subprocess
+import sys
 
 import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -10,12 +15,15 @@ from grpc_server.follower import Follower
 from grpc_server.prediction_log import PredictionLog, ship
 from grpc_server.settings import ServerSettings
 from lakehouse.build import build
+from lakehouse.erasures import ERASURES
 from lakehouse.errors import MissingTableError
 from lakehouse.ingest import ingest
 from lakehouse.storage import Lake
 from shopsphere_cli.main import make_app
 from training.constant import ConstantModel
+from training.pins import trained_models
 from training.registry import Registry
+from training.registry_file import trained_on
 from training.score import score
 
 WHO = "918273645"
@@ -79,13 +87,15 @@ def test_a_customer_is_forgotten_everywhere(run, settings, tiny_csvs, naming):
     answer(settings)
     (settings.var_dir / "serving" / "server").mkdir(parents=True)
     follower.step()
+    assert trained_models(settings, quick=True) == trained_models(settings) != []
     assert "clv 1" in run("history", "gold.customer_features").stdout
     assert "version 1 kept for clv 1" in run("maintain", "gold.customer_features").stdout
     assert run("forget", WHO, said="n\n").exit_code == 1
     assert {name.partition("/")[0] for name in naming(settings.var_dir)} == {"lake", "raw", "serving", "spool"}
     told = run("forget", WHO, "--yes").stdout
-    assert "1 answers from the spool, 2 snapshots cleaned" in told
-    assert "train again what was trained with the customer: clv 1" in told
+    assert "1 answer from the spool, 2 snapshots cleaned" in told
+    assert told.count("models that were trained with them: clv 1\n") == told.count("clv 1") == 1
+    assert "train again what was trained with the customer" in told
     assert naming(settings.var_dir) == []
     assert Lake(settings).scan("gold.clv_scores").collect().height > 0
     assert "data_erased" in registry.version("clv", 1).tags
@@ -95,3 +105,41 @@ def test_a_customer_is_forgotten_everywhere(run, settings, tiny_csvs, naming):
     assert not ingest(lake, str(copies)).changed
     assert "gold.product_features" in build(lake).gold
     assert naming(settings.var_dir) == []
+
+
+def test_a_registry_that_is_no_known_file_is_left_to_mlflow(tmp_path):
+    """A server's address, a file that is none, a database of another layout."""
+    (tmp_path / "text.db").write_text("no database, however long it may be" * 100)
+    sqlite3.connect(tmp_path / "other.db").close()
+    for uri in ("http://127.0.0.1:9", *(f"sqlite:///{tmp_path}/{name}.db" for name in ("text", "other", "none"))):
+        assert trained_on(uri) is None
+
+
+def test_history_does_not_wait_for_mlflow(settings):
+    """Its import alone takes longer than all else."""
+    code = "import sys; from shopsphere_cli.main import make_app; "
+    code += "make_app()(['history', 'gold.customer_features'], standalone_mode=False); print('mlflow' in sys.modules)"
+    environment = os.environ | {"SHOPSPHERE_VAR": str(settings.var_dir), "LAKE_ROOT": "", "MLFLOW_TRACKING_URI": ""}
+    train(settings)
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)  # noqa: S603
+    assert "pinned by" in printed
+    assert printed.endswith("False\n")
+
+
+def test_an_id_that_is_nowhere_can_be_forgotten_once(run, settings):
+    """The prompt says what it means; a second time nothing is recorded, unless something came back."""
+    lake = Lake(settings)
+    rows = lambda: lake.scan(ERASURES).filter(pl.col("step") == "done").collect().height  # noqa: E731
+    before = rows() if lake.exists(ERASURES) else 0
+    asked = run("forget", "777000777", said="n\n")
+    assert asked.exit_code == 1
+    assert "customer 777000777 is in no table; an id so forgotten is left out of all later loads" in asked.stdout
+    assert "Older versions" not in asked.stdout
+    assert "nothing of the customer was found" in run("forget", "777000777", said="y\n").stdout
+    assert "customer 777000777 was forgotten already" in run("forget", "777000777").stdout
+    assert rows() == before + 1
+    copy = settings.var_dir / "raw" / "late" / "customers.csv"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("customer_id,signup_date\n777000777,2024-01-01\n")
+    assert "1 row from generated raw files" in run("forget", "777000777").stdout
+    assert rows() == before + 2

@@ -6,10 +6,12 @@ import duckdb
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from typer.testing import CliRunner
 
 from lakehouse.catalog import CatalogError, catalog, secret_template
 from lakehouse.dictionary import tables
 from lakehouse.settings import Settings
+from shopsphere_cli.main import make_app
 
 
 @pytest.fixture
@@ -113,6 +115,18 @@ def test_a_lake_on_s3_gets_a_template_without_the_keys(tmp_path):
     assert "endpoint 'minio:9000', url_style 'path', use_ssl false" in text
     assert "key1" not in text
     assert "secret1" not in text
+
+
+def test_the_head_says_how_to_use_it_and_for_how_long(tiny_lake, tmp_path, monkeypatch):
+    """With the file's own name; extensions are fetched only where they are needed."""
+    monkeypatch.setenv("LAKE_ROOT", tiny_lake.root)
+    file = tmp_path / "my lake.sql"
+    CliRunner().invoke(make_app(), ["catalog", "--output", str(file)], catch_exceptions=False)
+    head = file.read_text().partition("create")[0]
+    assert f"duckdb -init '{file}'" in head
+    assert "after\n-- `shopsphere forget` and `shopsphere maintain`" in head
+    assert "install" not in head
+    assert "from the internet, once:\ninstall delta; load delta;\n" in catalog(tiny_lake, delta=True)
 
 
 def test_a_file_outside_its_partitions_folder_is_refused(lake):

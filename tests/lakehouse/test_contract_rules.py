@@ -103,6 +103,14 @@ def test_a_row_that_can_be_kept_is_kept_and_counted(lake, write_shop, *, changed
         assert rules(changed)[rule][0] in ("repair", "warn")
 
 
+@pytest.mark.parametrize("source", ["Organic", "organic", "Paid Search", "paid search", " Email"])
+def test_a_source_in_its_usual_spelling_is_not_repaired(lake, write_shop, source):
+    """The contract's files write it with capitals; only another spelling is dirt."""
+    loaded(lake, write_shop(events=[{"traffic_source": source}]))
+    assert [source.strip().lower()] == [row["traffic_source"] for row in table(lake, "silver.events")]
+    assert "traffic_source_case" not in {row["rule"] for row in table(lake, "silver.checks")}
+
+
 def test_the_row_loaded_last_wins(lake, write_shop):
     """In one file the later line, in one run the later file by name, else the later run; the loser is superseded."""
     folder = write_shop(transactions=[{"quantity": "1"}, {"quantity": "2"}])
@@ -187,12 +195,61 @@ def test_dates_as_excel_saves_them_must_be_declared(lake, write_shop):
 
 
 @pytest.mark.parametrize(
+    ("dates", "dialect", "said"),
+    [
+        (["25-06-2022 10:00", "26-06-2022 10:00"], "standard", "If that is DD-MM-YYYY"),
+        (["06-25-2022 10:00", "06-05-2022 10:00"], "standard", "its month comes first"),
+        (["06-25-2022 10:00", "06-05-2022 10:00"], "excel", "its month comes first"),
+        (["06/25/2022 10:00"], "standard", "or as DD-MM-YYYY or DD-MM-YYYY HH:MM and declare that"),
+        (["25/06/2022 10:00"], "excel", "write it as YYYY-MM-DD or YYYY-MM-DD HH:MM:SS"),
+        (["2022/06/25 10:00:00"], "standard", "write it as YYYY-MM-DD"),
+        (["25.6.2022"], "excel", "write it as YYYY-MM-DD"),
+        (["25-06-22 10:00"], "excel", "write it as YYYY-MM-DD"),
+    ],
+)
+def test_dates_of_another_form_get_their_own_advice(lake, write_shop, dates, dialect, said):
+    """Which forms are read; the dialect is only advised where the day may come first."""
+    rows = [{"transaction_id": str(number), "timestamp": date} for number, date in enumerate(dates)]
+    with pytest.raises(SourceError, match="nothing was loaded") as caught:
+        ingest(lake, str(write_shop(transactions=rows)), dialect=dialect)
+    assert said in str(caught.value)
+    assert ("If that is" in said) == ("If that is" in str(caught.value))
+
+
+def test_a_year_of_two_digits_is_no_year(lake, write_shop):
+    """The row is in quarantine, and not in the first century."""
+    rows = [{}, {"transaction_id": "2"}, {"transaction_id": "3", "timestamp": "22-01-01 10:00:00"}]
+    loaded(lake, write_shop(transactions=rows))
+    assert [row["rule"] for row in table(lake, "silver.quarantine")] == ["timestamp_not_a_timestamp"]
+
+
+def test_a_file_loaded_in_the_wrong_dialect_is_healed_by_the_right_one(lake, write_shop):
+    """Offered again it is other content: its good rows take the place of the old ones, its broken rows are mended."""
+    sales = [{}, {"transaction_id": "2", "product_id": "Null", "gross_revenue": "Null"}]
+    sales += [{"transaction_id": "3", "timestamp": "03-02-2024 10:00"}]
+    folder = write_shop(transactions=sales)
+    loaded(lake, folder)
+    assert [row["transaction_id"] for row in table(lake, "silver.transactions")] == [1]
+    assert by_rule(lake)["open"].sum() == 2
+    loaded(lake, folder, dialect="excel")
+    assert sorted(row["transaction_id"] for row in table(lake, "silver.transactions")) == [1, 2, 3]
+    assert by_rule(lake)["open"].sum() == 0
+    assert all(row["rows"] == row["good"] + row["quarantined"] for row in by_file(lake).to_dicts())
+    assert not ingest(lake, str(folder), dialect="excel").changed
+    assert not ingest(lake, str(folder)).changed
+
+
+@pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (lambda raw: b"\xff\xfe" + raw.decode().encode("utf-16-le"), "UTF-16"),
         (lambda raw: raw.replace(b"customer_id", b"client", 1), "lacks 'customer_id' and has unknown 'client'"),
         (lambda raw: raw.replace(b"age", b"age,shoe_size", 1), "has unknown 'shoe_size'"),
-        (lambda raw: b"", "lacks"),
+        (lambda raw: b"", "is empty"),
+        (lambda raw: raw.replace(b",", b";"), "has semicolons between its columns: save it with commas"),
+        (lambda raw: raw.replace(b",", b"\t"), "has tabs between its columns"),
+        (lambda raw: b"PK\x03\x04" + bytes(range(256)), "is not a CSV text file"),
+        (lambda raw: b"\0\0\0", "is not a CSV text file"),
         (None, "has no customers.csv"),
     ],
 )
@@ -204,6 +261,7 @@ def test_a_file_off_the_contract_is_one_clear_error(lake, write_shop, spoil, sai
     with pytest.raises(SourceError, match=r"customers\.csv") as caught:
         ingest(lake, str(folder))
     assert said in str(caught.value)
+    assert str(caught.value).endswith("nothing was loaded")
     assert not lake.exists("bronze.events")
 
 

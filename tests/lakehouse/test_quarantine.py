@@ -6,6 +6,8 @@ from typer.testing import CliRunner
 from lakehouse.build import build
 from lakehouse.ingest import ingest
 from lakehouse.quarantine import examples, of_tables
+from lakehouse.query import sql
+from lakehouse.query_output import as_table
 from shopsphere_cli.main import make_app
 
 
@@ -79,4 +81,23 @@ def test_mistakes_are_one_line(lake, write_shop, command):
     assert "shopsphere ingest" in str(command().exception)
     loaded(lake, write_shop())
     assert "there are customers, products" in str(command("shops").exception)
-    assert "no row has broken 'nonsense'" in command("--rule", "nonsense").stdout
+    assert "no row has broken 'unpriced'" in command("--rule", "unpriced").stdout
+    assert "no such rule 'quantity_below_2', did you mean quantity_below_1" in str(
+        command("--rule", "quantity_below_2").exception
+    )
+    assert "no such rule 'quantity_below_1' of events" in str(command("events", "--rule", "quantity_below_1").exception)
+    assert "add --whole" in str(command("--rule", "purchase_without_transaction").exception)
+    for also in (("--whole",), ("--rule", "unpriced")):
+        assert "leave --rule and --whole away" in str(command("--files", *also).exception)
+
+
+def test_control_characters_of_a_row_do_not_reach_the_terminal(lake, write_shop, command):
+    """They are shown as escapes, in the samples and in answers of SQL."""
+    folder = write_shop()
+    path = folder / "transactions.csv"
+    path.write_bytes(path.read_bytes() + b"2,\x1b[2J\x07,\xc2\x9b31m\n")
+    loaded(lake, folder)
+    printed = command().stdout
+    assert r"transactions.csv line 3: 2,\x1b[2J\x07,\x9b31m" in printed
+    assert not set(printed) & set("\x1b\x07\x9b")
+    assert r"\x1b[2J" in as_table(sql(lake, "select raw from silver.quarantine"))

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from lakehouse.errors import ConfigurationError
-from lakehouse.query_output import encoded, show
+from lakehouse.query_output import COUNTED_ROWS, as_table, encoded, format_of, show
 
 FRAME = pl.DataFrame({"name": ["a", "b"], "items": [[1, 2], []]}, schema_overrides={"items": pl.List(pl.Int64)})
 
@@ -29,6 +29,22 @@ def test_a_table_says_how_many_rows_there_are() -> None:
     lines = encoded(wide, "table").decode().splitlines()
     assert lines[-1] == "6 rows, the first 5 shown"
     assert any(line.startswith("│ column_19 ┆ 0") for line in lines)
+
+
+def test_a_long_table_shows_and_counts_its_first_rows() -> None:
+    """Of very long answers only more than are counted were fetched."""
+    assert as_table(pl.DataFrame({"n": range(60)})).splitlines()[-1] == "60 rows, the first 50 shown"
+    assert "more than 10,000 rows, the first 50 shown" in as_table(pl.DataFrame({"n": range(COUNTED_ROWS + 1)}))
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "chosen"),
+    [(None, "x.csv", "csv"), (None, "x.JSON", "json"), (None, "x.parquet", "parquet"), ("json", "x.csv", "json")],
+)
+def test_a_files_suffix_names_the_format(asked: str | None, name: str, chosen: str) -> None:
+    """Unless another one is asked for."""
+    assert format_of(asked, Path(name)) == chosen
+    assert format_of(None, Path("x.txt")) == format_of(None, None) == "table"
 
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

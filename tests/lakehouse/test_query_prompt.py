@@ -44,6 +44,14 @@ def test_ctrl_c_drops_the_line_and_ctrl_d_leaves(typed):
     assert "dropped" not in printed
 
 
+def test_help_needs_no_semicolon(typed):
+    """It tells of the prompt, and is not taken for the beginning of a query."""
+    printed = typed("help\rselect 40 + 4;\rexit\r")
+
+    assert "describe gold.customer_features;" in printed
+    assert "44" in printed
+
+
 def test_queries_are_remembered(typed, lake):
     """The next prompt finds them with the arrow key; they are kept under SHOPSPHERE_VAR."""
     typed("select 40 + 3;\rexit\r")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from lakehouse.errors import ConfigurationError
+from lakehouse.errors import ConfigurationError, MissingTableError
 from lakehouse.query import SqlError, connect, named, sql
 from lakehouse.query_session import Session
 from lakehouse.query_versions import VersionError, parse_versions, version_at
@@ -113,3 +113,71 @@ def test_a_log_that_was_cleaned_says_how_far_back_it_reaches(grown):
         version_at(grown, TABLE, datetime(2020, 1, 1))
     with pytest.raises(VersionError, match="does not keep version 0 any more"):
         sql(grown, f"from {TABLE}", versions={TABLE: 0})
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (
+            "select * from gold.costumer_features",
+            "no table gold.costumer_features, did you mean gold.customer_features?",
+        ),
+        ("from customer_features", "no table customer_features, did you mean gold.customer_features?"),
+        ('describe "silver"."transaction"', "no table silver.transaction, did you mean silver.transactions?"),
+        ("from gold.nothing_like_it", "no table gold.nothing_like_it; `show tables` lists"),
+    ],
+)
+def test_a_misspelt_table_gets_the_one_that_was_meant(tiny_lake, query, said):
+    """Whether its schema is there or not."""
+    with Session(tiny_lake) as session, pytest.raises(SqlError) as caught:
+        session.ask(query)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"delete from {TABLE}",
+        f"-- all\nupdate {TABLE} set units = 0",
+        f"insert into {TABLE} values (1)",
+        f"with a as (select 1) insert into {TABLE} select * from a",
+        f"create or replace view {TABLE} as select 1",
+        "create table gold.new as select 1",
+        f"drop table if exists {TABLE}",
+        f"truncate {TABLE}",
+    ],
+)
+def test_the_lake_is_read_only(grown, statement):
+    """What would change it is refused, and what is read afterwards is what was there."""
+    with Session(grown) as session:
+        with pytest.raises(SqlError, match="the lake is read-only here"):
+            session.ask(statement)
+        assert session.ask(f"select count(*) from {TABLE}").item() == 3
+
+
+def test_temporary_tables_can_be_changed(grown):
+    """They are the session's own."""
+    with Session(grown) as session:
+        for statement in ("create temp table mine as select 1 as a", "insert into mine values (2)", "delete from mine"):
+            session.ask(statement)
+        assert session.ask("from mine").is_empty()
+        session.ask("drop table mine")
+
+
+def test_an_empty_lake_says_that_it_is(lake):
+    """And where it was looked for."""
+    with Session(lake) as session, pytest.raises(MissingTableError, match=f"nothing is in {lake.root} yet"):
+        session.ask("show tables;")
+
+
+def test_a_moment_to_come_is_refused(lake):
+    """With the time it is now."""
+    with pytest.raises(VersionError, match="is in the future: it is 20"):
+        Session(lake, at=datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1))
+
+
+def test_people_need_only_the_first_rows(grown):
+    """A limit cuts what is fetched."""
+    with Session(grown) as session:
+        assert session.ask(f"from {TABLE}", limit=2).height == 2
+        assert session.ask("set threads = 1", limit=2).is_empty()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from lakehouse.errors import ConfigurationError
 from lakehouse.ingest import ingest
@@ -15,6 +16,7 @@ from lakehouse.sources import synthetic
 from lakehouse.sources.synthetic import people
 from lakehouse.sources.synthetic.shop import Shop
 from lakehouse.storage import Lake
+from shopsphere_cli.main import make_app
 
 SIZE = {"customers": 300, "products": 30, "days": 300}
 CLEAN_MODES = {
@@ -139,3 +141,17 @@ def test_a_knob_out_of_range_is_refused(given: dict[str, float], named: str) -> 
     """The error names it and says what may be given."""
     with pytest.raises(ConfigurationError, match=f"{named} is out of range: give"):
         synthetic.knobs_of("rich", **given)
+
+
+def test_files_of_others_are_not_written_over(tmp_path: Path) -> None:
+    """A folder that was generated, or left by an interrupted run, is written anew."""
+    folder = made(tmp_path / "shop", CLEAN_MODES["rich"])
+    synthetic.check_ours(folder / "raw", folder / "truth")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "events.csv.part").touch()
+    synthetic.check_ours(tmp_path / "raw", tmp_path / "truth")
+    mine = tmp_path / "raw" / "events.csv"
+    mine.write_text("mine")
+    done = CliRunner().invoke(make_app(), ["generate", str(tmp_path)])
+    assert "has files that were not generated, such as events.csv" in str(done.exception)
+    assert mine.read_text() == "mine"

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse.sources.synthetic.knobs import CLEAN, CONTRACT, DIRTY, SMALL, Dirt, Knobs, Mode
-from lakehouse.sources.synthetic.write import generate
+from lakehouse.sources.synthetic.write import check_ours, generate
 
-__all__ = ["CLEAN", "CONTRACT", "DEMO", "DIRTY", "SMALL", "Dirt", "Knobs", "Mode", "generate", "knobs_of", "write"]
+__all__ = ["CLEAN", "CONTRACT", "DEMO", "DIRTY", "SMALL", "Dirt", "Knobs", "Mode"]
+__all__ += ["check_ours", "generate", "knobs_of", "write"]
 
 DEMO = Knobs(deep=True, dirt=SMALL)
 """The demo's shop: four thousand customers, five hundred days, what the contract's data has of dirt."""

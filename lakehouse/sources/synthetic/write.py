@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from lakehouse.contracts import FACTS
+from lakehouse.errors import ConfigurationError
 from lakehouse.sources.synthetic import dirt
 from lakehouse.sources.synthetic.knobs import Knobs
 from lakehouse.sources.synthetic.shop import Block, Shop
@@ -19,6 +20,22 @@ AHEAD = 2
 """Blocks that are made while one is written."""
 LAST = "transactions"
 """Appears when everything else is there."""
+MARK = "dirt.parquet"
+"""In the truth of every shop: what is beside it was generated."""
+
+
+def check_ours(raw: Path, truth: Path) -> None:
+    """Refuse folders whose files somebody else has written; what an interrupted run left is ours.
+
+    Raises:
+        ConfigurationError: it names the folder.
+    """
+    for folder in (raw, truth):
+        there = [path for path in folder.glob("*") if path.suffix != ".part"]
+        if there and not (truth / MARK).exists():
+            raise ConfigurationError(
+                f"{folder} has files that were not generated, such as {there[0].name}: name another folder"
+            )
 
 
 def generate(
