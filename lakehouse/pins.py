@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from lakehouse.predictions import PREDICTIONS
 from lakehouse.storage import Lake
+from lakehouse.wording import counted
 
 Pins = Mapping[str, Mapping[int, Sequence[str]]]
 """By table and version: who needs it, in words."""
@@ -23,7 +24,7 @@ def prediction_pins(lake: Lake) -> Pins:
     )
     found: dict[str, dict[int, list[str]]] = {}
     for table, version, count in used.iter_rows():
-        found.setdefault(table, {})[version] = [f"{count:,} prediction{'s' if count > 1 else ''}"]
+        found.setdefault(table, {})[version] = [counted(count, "prediction")]
     return found
 
 

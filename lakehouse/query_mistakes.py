@@ -36,7 +36,7 @@ def reason(error: Exception, query: str, absent: Iterable[str] = ()) -> str:
         said = f"there is no {missing[0]} yet, or was none then"
     elif found := UNKNOWN.search(said):
         said = _unknown(found[1], query)
-    return f"{said}; `show tables` lists what there is"
+    return f"{said}{'' if said.endswith('?') else ';'} `show tables` lists what there is"
 
 
 def changes_the_lake(connection: duckdb.DuckDBPyConnection, statement: str) -> bool:

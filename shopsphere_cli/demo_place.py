@@ -25,8 +25,8 @@ def with_place(settings: ServerSettings, source: str) -> ServerSettings:
             return place
         if given := _given(settings):
             raise ConfigurationError(
-                f"the lake in {place.lake_uri} holds {', '.join(there)}: set another {' and '.join(given)} for "
-                f"{source}, or add its rows to that shop with `shopsphere ingest`"
+                f"the lake in {place.lake_uri} holds {', '.join(there)}: unset {' and '.join(given)}, or name another "
+                f"place, for {source}; or add its rows to that shop with `shopsphere ingest`"
             )
     raise AssertionError("there is always another folder")
 

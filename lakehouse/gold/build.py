@@ -15,6 +15,7 @@ from lakehouse.parallel import Run
 from lakehouse.silver.sidecars import BUCKETS
 from lakehouse.staging import StagedFile, partition_text
 from lakehouse.storage import Lake
+from lakehouse.wording import counted
 
 RACES = 5
 CLOCK = "clock"
@@ -212,7 +213,7 @@ class Gold:
         self._lake.commit(table, schema, add=add, remove=gone, partition_by=by, app=app, base=self._base[table])
         if add or remove:
             self.rows[table] = sum(file.rows for file in add)
-            self._say(f"{table}: {self.rows[table]:,} rows in {len(add)} files")
+            self._say(f"{table}: {counted(self.rows[table], 'row')} in {counted(len(add), 'file')}")
 
 
 def _stale_files(lake: Lake, table: str, wanted: set[datetime], tasks: list[Bucket]) -> list[StagedFile]:

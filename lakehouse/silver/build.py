@@ -18,6 +18,7 @@ from lakehouse.silver.split import QUARANTINE, Piece, Split, bucket_of, schema, 
 from lakehouse.silver.supersede import Superseded, quarantined, supersede
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
+from lakehouse.wording import counted
 
 LINES_PER_PIECE = 1_000_000
 CROWDED = 4
@@ -47,7 +48,7 @@ def build_silver(lake: Lake, *, run: Run = side_by_side, progress: Callable[[str
             report.good[table], report.quarantined[table] = batch.build(run)
             if progress:
                 good, bad = report.good[table], report.quarantined[table]
-                progress(f"silver.{table}: {good:,} good rows, {bad:,} quarantined")
+                progress(f"silver.{table}: {counted(good, 'good row')}, {bad:,} quarantined")
     build_history(lake)
     return report
 

@@ -74,7 +74,7 @@ def test_a_file_offered_twice_at_once_is_there_once(lake, write_shop):
         process.stdin.flush()
     said = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0, 0, 0]
-    assert sum(text.count("1 rows") for text in said) == 5
+    assert sum(text.count(": 1 row (") for text in said) == 5
     assert sum(text.count("there already") for text in said) == 10
     assert {lake.scan(f"bronze.{table}").collect().height for table in ("customers", "events")} == {1}
 

@@ -47,7 +47,7 @@ def test_a_place_that_was_named_is_not_left(first, monkeypatch, name):
     """It is refused with the setting to change."""
     monkeypatch.setenv(name, {"SHOPSPHERE_VAR": "var", "LAKE_ROOT": "var/lake"}.get(name, "http://127.0.0.1:9"))
     assert place(first) == "var"
-    with pytest.raises(ConfigurationError, match=f"holds {first}: set another {name} for synthetic"):
+    with pytest.raises(ConfigurationError, match=f"holds {first}: unset {name}, or name another place, for synthetic"):
         place("synthetic")
 
 
