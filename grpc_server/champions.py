@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grpc_server.online_features import CampaignTable, FeatureSnapshot
+from grpc_server.online_features import FeatureSnapshot
 from grpc_server.state import ServedModel, State
 from lakehouse.errors import ShopSphereError
 from training import artifact
+from training.campaigns import CampaignTable
 from training.use_cases import get
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def load_state(folder: Path, pointer: Mapping[str, Any], before: State) -> State
         else FeatureSnapshot(folder / path)
         for table, path in pointer["features"].items()
     }
-    campaigns = CampaignTable.read(folder / pointer["campaigns"]) if pointer["campaigns"] else None
+    campaigns = CampaignTable(json.loads((folder / pointer["campaigns"]).read_text())) if pointer["campaigns"] else None
     return State(models, {table: snapshot for table, snapshot in features.items() if snapshot}, campaigns)
 
 

@@ -1,22 +1,19 @@
 """What a request may hold: ids, features within their bounds, options; all violations of an item at once."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grpc_server.call import Call
 from grpc_server.errors import CallError, Violation, invalid
 from training.use_case import Feature, UseCase
-
-if TYPE_CHECKING:
-    from grpc_server.predictor import Call
 
 MAX_ID_LENGTH = 64
 MAX_ITEMS = 1000
 MAX_K = 1000
 
 
-def violations(use_case: UseCase, call: "Call") -> list[CallError | None]:
+def violations(use_case: UseCase, call: Call) -> list[CallError | None]:
     """One error per item that breaks a rule, with all of its violations; None for a good one."""
     found: list[list[Violation]] = [[] for _ in call.entity_ids]
     key = f"{use_case.entity}_id"
@@ -46,7 +43,7 @@ def _check_feature(
         found[item].append(Violation(f"features.{feature.name}", f"{allowed}, not {values[item]:g}"))
 
 
-def _check_prices(call: "Call", found: list[list[Violation]]) -> None:
+def _check_prices(call: Call, found: list[list[Violation]]) -> None:
     prices = {"min_price": call.min_price, "max_price": call.max_price, "unit_cost": call.unit_cost}
     for name, values in prices.items():
         if values is not None:

@@ -23,12 +23,12 @@ from lakehouse.errors import MissingTableError, ShopSphereError
 from lakehouse.predictions import append_records
 from lakehouse.query import online_snapshot
 from lakehouse.storage import Lake
+from training import campaigns
 from training.registry import Registry, VersionInfo
 from training.use_cases import USE_CASES
 
 logger = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
-CAMPAIGNS = "silver.campaigns"
 KEYS = {"gold.customer_features": "customer_id", "gold.product_features": "product_id"}
 INTERACTIONS = "gold.interactions"
 
@@ -145,16 +145,14 @@ class Follower:
 
     def _campaigns(self) -> str | None:
         try:
-            version = self._lake.version(CAMPAIGNS)
+            version = self._lake.version(campaigns.TABLE)
         except MissingTableError:
             return None
-        path = self._folder / f"features/{CAMPAIGNS}/{version}.json"
+        path = self._folder / f"features/{campaigns.TABLE}/{version}.json"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            rows = self._lake.scan(CAMPAIGNS, version).collect()
-            text = json.dumps(
-                rows.select("campaign_id", "start_date", "end_date", "expected_uplift").to_dicts(), default=str
-            )
+            rows = self._lake.scan(campaigns.TABLE, version).collect()
+            text = json.dumps(rows.select(campaigns.COLUMNS).to_dicts(), default=str)
             unfinished = path.with_suffix(".part")
             unfinished.write_text(text)
             unfinished.rename(path)

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,53 +103,3 @@ def _mapped(path: Path) -> Array:
     """The array as a plain ndarray over the map: slicing NumPy's own memmap class costs a microsecond each time."""
     mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     return mapped
-
-
-@dataclass(frozen=True)
-class Campaign:
-    """What a model may know of a campaign before it starts; NaN where unknown."""
-
-    campaign_id: str
-    start: datetime
-    end: datetime
-    uplift_mean: float
-    campaign_days: float
-
-
-class CampaignTable:
-    """The campaigns of the lake."""
-
-    def __init__(self, campaigns: Sequence[Campaign]) -> None:
-        self._by_id = {campaign.campaign_id: campaign for campaign in campaigns}
-
-    @classmethod
-    def read(cls, path: Path) -> "CampaignTable":
-        """The table in a JSON file of rows: campaign_id, start_date, end_date, expected_uplift."""
-        return cls([_campaign(row) for row in json.loads(path.read_text())])
-
-    def get(self, campaign_id: str) -> Campaign | None:
-        """The campaign with that id."""
-        return self._by_id.get(campaign_id)
-
-    def choose(self, as_of: datetime) -> tuple[Campaign, bool] | None:
-        """The campaign live at as_of with the latest start, else the last ended one (then True); None without any."""
-        started = [campaign for campaign in self._by_id.values() if campaign.start <= as_of]
-        live = [campaign for campaign in started if campaign.end > as_of]
-        if live:
-            return max(live, key=lambda campaign: (campaign.start, campaign.campaign_id)), False
-        if started:
-            return max(started, key=lambda campaign: (campaign.end, campaign.campaign_id)), True
-        return None
-
-
-def _campaign(row: Mapping[str, Any]) -> Campaign:
-    start = datetime.fromisoformat(row["start_date"])
-    end = datetime.fromisoformat(row["end_date"]) + timedelta(days=1)
-    uplift = row["expected_uplift"]
-    return Campaign(
-        campaign_id=str(row["campaign_id"]),
-        start=start,
-        end=end,
-        uplift_mean=np.nan if uplift is None else float(uplift),
-        campaign_days=(end - start).total_seconds() / 86_400,
-    )

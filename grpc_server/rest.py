@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from grpc_server.call import Answers, Call
 from grpc_server.errors import HTTP_STATUS, CallError, Violation, internal, invalid, to_json
 from grpc_server.metrics import Metrics
-from grpc_server.predictor import Answers, Call, Predictor
+from grpc_server.predictor import Predictor
 from grpc_server.rest_recommend import RECOMMEND_FIELDS, recommend_options
 from grpc_server.state import StateHolder
 from training.use_cases import USE_CASES, get

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from grpc_server.online_features import CampaignTable, FeatureSnapshot
+from grpc_server.online_features import FeatureSnapshot
+from training.campaigns import CampaignTable
 from training.use_case import Model, UseCase
 
 Array = np.ndarray[Any, Any]

@@ -10,8 +10,8 @@ import polars as pl
 
 from lakehouse.errors import MissingTableError
 from lakehouse.storage import Lake
-from training import tabular
-from training.campaign_choice import CampaignChoice, choose_campaign
+from training import campaigns, tabular
+from training.campaigns import Campaign, CampaignTable
 from training.columns import object_array
 from training.use_case import Columns, UseCase
 
@@ -49,7 +49,7 @@ class BulkInputs:
     as_of: datetime
     count: int
     buckets: tuple[int | None, ...]
-    campaign: CampaignChoice | None
+    campaign: Campaign | None
 
     @property
     def key(self) -> str:
@@ -121,8 +121,13 @@ def bulk_inputs(
         as_of=as_of,
         count=newest.select(pl.col(f"{use_case.entity}_id").n_unique()).collect(engine="streaming").item(),
         buckets=tuple(newest.select(pl.col(BUCKET).unique().sort()).collect()[BUCKET]) if bucketed else (None,),
-        campaign=choose_campaign(lake, as_of, campaign_id) if of_campaign else None,
+        campaign=_campaign(lake, as_of, campaign_id) if of_campaign else None,
     )
+
+
+def _campaign(lake: Lake, as_of: datetime, campaign_id: str | None) -> Campaign | None:
+    rows = lake.scan(campaigns.TABLE).select(campaigns.COLUMNS).collect()
+    return CampaignTable(rows.iter_rows(named=True)).named_or_chosen(campaign_id, as_of)
 
 
 def _rows(lake: Lake, use_case: UseCase, version: int) -> pl.LazyFrame:

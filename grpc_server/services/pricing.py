@@ -7,8 +7,9 @@ import numpy as np
 from shopsphere.v1 import pricing_pb2 as pb
 from shopsphere.v1 import pricing_pb2_grpc
 
+from grpc_server.call import Answers, Array, Call
 from grpc_server.checks import check_batch_size
-from grpc_server.predictor import Answers, Array, Call, Predictor
+from grpc_server.predictor import Predictor
 from grpc_server.services import wire
 
 

@@ -5,8 +5,9 @@ from typing import Any
 from shopsphere.v1 import recommender_pb2 as pb
 from shopsphere.v1 import recommender_pb2_grpc
 
+from grpc_server.call import Answers, Call
 from grpc_server.checks import check_batch_size
-from grpc_server.predictor import Answers, Call, Predictor
+from grpc_server.predictor import Predictor
 from grpc_server.recommend_options import RecommendOptions
 from grpc_server.services import wire
 

@@ -10,9 +10,9 @@ import numpy as np
 from google.protobuf.message import Message
 from shopsphere.v1 import common_pb2
 
+from grpc_server.call import Answers, Array
 from grpc_server.errors import CallError, Violation, invalid
 from grpc_server.online_features import FeatureSnapshot
-from grpc_server.predictor import Answers, Array
 
 WARNINGS = {
     "baseline": "The use case's simple baseline answers: no model has beaten it yet.",

@@ -1,13 +1,9 @@
 """The services over a real gRPC server, on models and features made by hand."""
 
-import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import grpc
-import httpx
-import numpy as np
 import orjson
 import pytest
 from google.rpc import error_details_pb2
@@ -28,145 +24,14 @@ from shopsphere.v1 import (
     segmentation_pb2,
 )
 
+from grpc_server.call import Call
 from grpc_server.errors import CallError
-from grpc_server.interceptors import CallInterceptor
 from grpc_server.metrics import Metrics
-from grpc_server.online_features import CampaignTable, FeatureSnapshot, write_snapshot
 from grpc_server.prediction_log import PredictionLog
-from grpc_server.predictor import Call, Predictor
-from grpc_server.rest import make_app
-from grpc_server.services import add_services
-from grpc_server.state import ServedModel, State, StateHolder
-from training.catalogue import Catalogue
-from training.constant import ConstantModel
-from training.popularity_recommender import PopularityRecommender
-from training.price_model import PriceModel
+from grpc_server.predictor import Predictor
+from grpc_server.state import StateHolder
 from training.spend_model import LEVELS
-from training.use_cases import USE_CASES, get
-
-AS_OF = datetime(2024, 3, 1)
-
-
-class SpendEcho:
-    """Answers the monetary input, so that a test sees which value was used, and 1, 2, 3 beside it; fails on 666."""
-
-    kind = "echo"
-
-    def __init__(self):
-        self.params = {}
-        self.defaults = {feature.name: 7.0 for feature in get("clv").features}
-
-    def predict(self, inputs, options):
-        """The input `monetary`, its default where unknown."""
-        if 666 in inputs["monetary"]:
-            raise RuntimeError("secret of the house")
-        monetary = np.where(np.isnan(inputs["monetary"]), 7.0, inputs["monetary"])
-        return {"clv_180d": monetary, **{name: np.full(len(monetary), float(n)) for n, name in enumerate(LEVELS, 1)}}
-
-
-def served(name, model, **values):
-    """A model as the worker holds it."""
-    given = {"version": 3, "alias": "champion", "kind": model.kind, "metrics": {"auc": 0.7}, "tags": {}}
-    return ServedModel(use_case=get(name), model=model, created_at="2024-03-01T00:00:00+00:00", **{**given, **values})
-
-
-@pytest.fixture
-def state(tmp_path):
-    """Customers 1 and 2, product 5, campaign 9; all models but segmentation."""
-    names = {feature.name for use_case in USE_CASES for feature in use_case.features}
-    customers = {name: np.array([1.0, np.nan]) for name in sorted(names - {"uplift_mean", "campaign_days"})}
-    products = {name: np.array([10.0]) for name in sorted(feature.name for feature in get("pricing").features)}
-    snapshots = {
-        "gold.customer_features": (
-            "customer_id",
-            {"customer_id": np.array([1, 2]), "country": np.array(["", "US"]), **customers},
-        ),
-        "gold.product_features": ("product_id", {"product_id": np.array([5]), **products}),
-        "gold.interactions": (
-            "customer_id",
-            {
-                "customer_id": np.array([1]),
-                "starts": np.array([0]),
-                "ends": np.array([2]),
-                "product_ids": np.array([5, 6]),
-                "weights": np.array([1.0, 0.5]),
-                "view_counts": np.array([0, 3]),
-                "add_to_cart_counts": np.array([0, 1]),
-            },
-        ),
-    }
-    features = {}
-    for table, (key, arrays) in snapshots.items():
-        write_snapshot(tmp_path / table, table=table, version=4, as_of=AS_OF, key=key, arrays=arrays)
-        features[table] = FeatureSnapshot(tmp_path / table)
-    campaigns = tmp_path / "campaigns.json"
-    dates = {"start_date": "2024-01-01", "end_date": "2024-02-01", "expected_uplift": 0.1}
-    campaigns.write_text(json.dumps([{"campaign_id": 9, **dates}]))
-    panel = {
-        "product_ids": np.array([5]),
-        "log_units": np.array([1.0]),
-        "log_price": np.array([2.0]),
-        "elasticity": np.array([-3.0]),
-        "error": np.array([0.1]),
-    }
-    rate = ConstantModel("propensity", output="prob_response", value=0.25, defaults={"age": 40.0})
-    models = {
-        "clv": served("clv", SpendEcho()),
-        "propensity": served("propensity", rate, warnings=("baseline",)),
-        "recommender": served(
-            "recommender",
-            PopularityRecommender(
-                Catalogue(
-                    product_ids=np.array([5, 6, 8]),
-                    popularity=np.array([9, 3, 1]),
-                    category=np.array([0, 1, 1]),
-                    category_names=np.array(["Home", "Sports"]),
-                    country_names=np.array(["US"]),
-                    country_popularity=np.array([[1, 2, 3]]),
-                ),
-                {"catalogue_size": 3},
-            ),
-        ),
-        "pricing": served("pricing", PriceModel("elastic", defaults={"avg_price": 10.0}, params={}, arrays=panel)),
-    }
-    return State(models, features, CampaignTable.read(campaigns))
-
-
-@pytest.fixture
-def core(tmp_path, state):
-    """The predictor with its holder and metrics, spooling into the test's folder."""
-    holder = StateHolder()
-    holder.swap(state)
-    metrics = Metrics(holder)
-    return Predictor(holder, PredictionLog(tmp_path / "spool"), metrics), holder, metrics
-
-
-@pytest.fixture
-def channel(core):
-    """A channel to a real server."""
-    predictor, holder, metrics = core
-    server = grpc.server(ThreadPoolExecutor(4), interceptors=[CallInterceptor(metrics)])
-    add_services(server, predictor, holder)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as opened:
-        yield opened
-    server.stop(None).wait()
-
-
-@pytest.fixture
-def rest(core):
-    """Sends one request to the REST application: `rest("POST", path, content=…)`."""
-    transport = httpx.ASGITransport(make_app(*core), raise_app_exceptions=False)
-
-    def send(method, path, **values):
-        async def once():
-            async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
-                return await client.request(method, path, **values)
-
-        return asyncio.run(once())
-
-    return send
+from training.use_cases import USE_CASES
 
 
 def logged(tmp_path):
@@ -198,7 +63,7 @@ def test_a_value_comes_from_request_then_lake_then_default(channel, tmp_path):
     assert by_request.metadata.request_features == ["monetary"]
     assert "monetary" in by_default.metadata.default_features
     assert [warning.code for warning in by_default.metadata.warnings] == ["defaults_used"]
-    assert (by_lake.metadata.data.version, by_lake.metadata.data.as_of.ToDatetime()) == (4, AS_OF)
+    assert (by_lake.metadata.data.version, by_lake.metadata.data.as_of.ToDatetime()) == (4, datetime(2024, 3, 1))
     records = logged(tmp_path)
     assert [record["ids"] for record in records] == [
         [answer.metadata.prediction_id] for answer in (by_lake, by_request, by_default)

@@ -1,12 +1,14 @@
 """Bulk scores: a table version per run, files for a campaign tool, and one line where there is nothing to score."""
 
+from datetime import date, datetime
+
 import numpy as np
 import polars as pl
 import pytest
 
 from lakehouse.errors import ConfigurationError, MissingTableError
 from lakehouse.storage import Lake
-from training.campaign_choice import UnknownCampaignError, choose_campaign
+from training.campaigns import CampaignTable, UnknownCampaignError
 from training.constant import ConstantModel
 from training.registry import Registry
 from training.score import ScoringError, export, score
@@ -66,19 +68,18 @@ def test_what_is_missing_is_one_line(settings, champion):
         score(settings, "clv", output="scores.xlsx")
 
 
-def test_the_campaign_is_the_one_that_the_server_would_choose(settings):
+def test_the_campaign_is_named_or_chosen():
     """Named, else the live one that began last, else the last to end."""
-    lake = Lake(settings)
-    days = pl.DataFrame({"campaign_id": [1, 2, 3], "expected_uplift": [0.1, None, 0.3]}).with_columns(
-        start_date=pl.Series(["2024-01-01", "2024-02-01", "2024-03-01"]).str.to_date(),
-        end_date=pl.Series(["2024-02-10", "2024-02-05", "2024-03-05"]).str.to_date(),
-    )
-    lake.overwrite("silver.campaigns", days)
-    at = lambda day: choose_campaign(lake, pl.Series([day]).str.to_datetime().item())  # noqa: E731
+    rows = [
+        {"campaign_id": 1, "start_date": date(2024, 1, 1), "end_date": date(2024, 2, 10), "expected_uplift": 0.1},
+        {"campaign_id": 2, "start_date": date(2024, 2, 1), "end_date": date(2024, 2, 5), "expected_uplift": None},
+        {"campaign_id": 3, "start_date": "2024-03-01", "end_date": "2024-03-05", "expected_uplift": 0.3},
+    ]
+    table, early = CampaignTable(rows), datetime(2023, 12, 31)
 
-    assert at("2023-12-31") is None
-    assert at("2024-02-03").campaign_id == "2"
-    assert at("2024-02-20").campaign_id == "1"
-    assert choose_campaign(lake, days["start_date"][0], "3").campaign_days == 5.0
+    assert table.named_or_chosen(None, early) is None
+    assert table.named_or_chosen(None, datetime(2024, 2, 3)).campaign_id == "2"
+    assert table.named_or_chosen(None, datetime(2024, 2, 20)).campaign_id == "1"
+    assert table.named_or_chosen("3", early).campaign_days == 5.0
     with pytest.raises(UnknownCampaignError, match="'9'"):
-        choose_campaign(lake, days["start_date"][0], "9")
+        table.named_or_chosen("9", early)

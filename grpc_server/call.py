@@ -1,0 +1,65 @@
+"""What is asked and what is answered, transport apart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from grpc_server.errors import CallError
+from grpc_server.online_features import FeatureSnapshot
+from grpc_server.recommend_options import RecommendOptions
+from grpc_server.state import ServedModel
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What is asked, transport apart: one entry per item everywhere.
+
+    overrides: given features by name, NaN where absent. campaign_ids: "" where absent. k: None where absent.
+    min_price, max_price, unit_cost: NaN where absent.
+    recommend: what a recommendation asks for beside k; empty for none.
+    """
+
+    use_case: str
+    entity_ids: Sequence[str]
+    overrides: Mapping[str, Array] = field(default_factory=dict)
+    campaign_ids: Sequence[str] = ()
+    k: Sequence[int | None] = ()
+    recommend: Sequence[RecommendOptions] = ()
+    min_price: Array | None = None
+    max_price: Array | None = None
+    unit_cost: Array | None = None
+    explain: bool = False
+    max_age_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """One entry per item; where `errors` has one, the item's outputs mean nothing."""
+
+    batch_id: str
+    served: ServedModel
+    snapshot: FeatureSnapshot | None
+    outputs: Mapping[str, Array]
+    errors: Sequence[CallError | None]
+    campaign_ids: Sequence[str]
+    request_features: Sequence[list[str]]
+    default_features: Sequence[list[str]]
+    warnings: Sequence[list[str]]
+    explanation: Mapping[str, Any]
+
+    def prediction_id(self, item: int) -> str:
+        """The key of an item's row in the prediction log."""
+        return f"{self.batch_id}-{item}"
+
+    def check_first(self) -> None:
+        """Raise the first item's error, as a unary call does.
+
+        Raises:
+            CallError: the item has no answer.
+        """
+        if self.errors[0] is not None:
+            raise self.errors[0]
