@@ -39,8 +39,8 @@ def with_traffic(weeks: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """
     others = known.group_by("week").agg(pl.col("other_orders").max().clip(lower_bound=1))
     logs = others["other_orders"].log()
-    moved = float(logs.var() or 0.0)  # type: ignore[arg-type]
-    noise = float((1 / others["other_orders"]).mean() or 0.0)  # type: ignore[arg-type]
+    moved = float(logs.var() or 0.0)  # type: ignore[arg-type]  # a mean of numbers is typed as of anything
+    noise = float((1 / others["other_orders"]).mean() or 0.0)  # type: ignore[arg-type]  # as above
     believed = max(0.0, 1 - noise / moved) if moved > 0 else 0.0
     log = pl.col("other_orders").clip(lower_bound=1).log()
     return weeks.with_columns(traffic=believed * (log - logs.mean())).drop("other_orders")

@@ -110,15 +110,15 @@ def export(lake: Lake, table: str, output: str) -> None:
         ConfigurationError: the file is of another kind.
     """
     rows = lake.scan(table)
-    options = {"storage_options": lake.settings.scan_options if output.startswith("s3://") else None, "mkdir": True}
+    storage = lake.settings.scan_options if output.startswith("s3://") else None
     with lake.failures():
         if _suffix(output) == ".parquet":
-            rows.sink_parquet(output, **options)  # type: ignore[call-overload]
+            rows.sink_parquet(output, storage_options=storage, mkdir=True)
             return
         lists = [
             pl.col(n).cast(pl.List(pl.String)).list.join(" ") for n, d in rows.collect_schema().items() if d == pl.List
         ]
-        rows.with_columns(lists).sink_csv(output, **options)  # type: ignore[call-overload]
+        rows.with_columns(lists).sink_csv(output, storage_options=storage, mkdir=True)
 
 
 def _scored(block: Block, model: Model, everybody: BulkInputs, champion: VersionInfo, now: datetime) -> pl.DataFrame:

@@ -34,7 +34,7 @@ def described(model: CentreModel, customers: pl.DataFrame, *, days: int) -> Cent
     )
     found = {row["cluster_id"]: row for row in rows.with_columns(next_days=pl.lit(days)).to_dicts()}
     profiles = [found.get(number, {"cluster_id": number, "share": 0.0}) for number in model.numbers]
-    usual = float(customers["recency_days"].cast(pl.Float64).median() or 0)  # type: ignore[arg-type]
+    usual = float(customers["recency_days"].cast(pl.Float64).median() or 0)  # type: ignore[arg-type]  # typed as of anything
     names = _names([profile.get("monetary", 0.0) for profile in profiles], _recent(profiles, usual))
     told = [{name: round(value, 6) for name, value in profile.items() if value is not None} for profile in profiles]
     return model.replaced(params={"names": names, "profiles": told})

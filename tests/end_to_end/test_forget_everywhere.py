@@ -121,7 +121,7 @@ def test_history_does_not_wait_for_mlflow(settings):
     code += "make_app()(['history', 'gold.customer_features'], standalone_mode=False); print('mlflow' in sys.modules)"
     environment = os.environ | {"SHOPSPHERE_VAR": str(settings.var_dir), "LAKE_ROOT": "", "MLFLOW_TRACKING_URI": ""}
     train(settings)
-    printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)  # noqa: S603
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)  # noqa: S603 (our own code)
     assert "pinned by" in printed
     assert printed.endswith("False\n")
 
@@ -129,7 +129,10 @@ def test_history_does_not_wait_for_mlflow(settings):
 def test_an_id_that_is_nowhere_can_be_forgotten_once(run, settings):
     """The prompt says what it means; a second time nothing is recorded, unless something came back."""
     lake = Lake(settings)
-    rows = lambda: lake.scan(ERASURES).filter(pl.col("step") == "done").collect().height  # noqa: E731
+
+    def rows():
+        return lake.scan(ERASURES).filter(pl.col("step") == "done").collect().height
+
     before = rows() if lake.exists(ERASURES) else 0
     asked = run("forget", "777000777", said="n\n")
     assert asked.exit_code == 1

@@ -36,6 +36,6 @@ def test_a_refused_address_keeps_its_password():
 
 def test_a_panic_of_the_libraries_is_one_line(tmp_path):
     """What gets past the settings is a failure of the storage all the same."""
-    settings = Settings(var_dir=tmp_path, lake_root="s3://b/y", aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106
+    settings = Settings(var_dir=tmp_path, lake_root="s3://b/y", aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106 (no secret)
     with pytest.raises(StorageError, match=r"cannot reach or write the lake at s3://b/y: .*AWS_ENDPOINT_URL"):
         Lake(settings.model_copy(update={"aws_endpoint_url": "127.0.0.1:9"})).exists("t")

@@ -161,7 +161,7 @@ def figures(model: Model, data: Dataset) -> dict[str, Any]:
 
 def explain(model: Model, inputs: Columns, options: Columns) -> dict[str, Any]:
     """For each recommended product, what of the history it rests on: `supporting_product_ids`, one list per item."""
-    assert isinstance(model, PopularityRecommender)  # noqa: S101  # what `load` gives
+    assert isinstance(model, PopularityRecommender)  # noqa: S101 (what `load` gives)
     items = model.predict(inputs, options)["item_ids"][0]
     return {"supporting_product_ids": model.supporting(inputs, options, items)}
 
