@@ -10,14 +10,14 @@ from lakehouse.dictionary import tables
 
 GONE = re.compile("No such file|NoSuchKey|404 Not Found")
 UNKNOWN = re.compile(r'Table with name "?(?:\w+\.)*(\w+)"? does not exist')
-CHANGING = {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "DROP", "ALTER"}
-"""Kinds of statements that change something; DuckDB's own name for each."""
-OWN = re.compile(
-    r"\bcreate\s+(or\s+replace\s+)?((temp|temporary)\s|(macro|function|type|secret)\b)|"
-    r"\bdrop\s+(macro|function|type|secret)\b",
-    re.IGNORECASE,
+LASTING = re.compile(
+    r"\bcreate\s+(or\s+replace\s+)?(table|view|schema|sequence|index)\b|\b(drop|alter)\s+(view|schema)\b", re.IGNORECASE
 )
-"""What lives in the session alone."""
+"""What would not be temporary, or would take a table of the lake from the session."""
+A_VIEW = re.compile(
+    "Can only (delete from|update|merge into|modify)|is not an? table|is of type View|^Catalog.* View with"
+)
+"""DuckDB, where a statement would write to a view: all tables of the lake are views."""
 READ_ONLY = (
     "the lake is read-only here: `shopsphere ingest`, `build` and `forget` change it; "
     "`create temp table NAME as …` keeps an answer until you leave"
@@ -29,6 +29,8 @@ def reason(error: Exception, query: str, absent: Iterable[str] = ()) -> str:
     said = str(error).strip()
     if GONE.search(said):
         return "a file of that version is gone (vacuumed, or a person was forgotten): ask for a newer version"
+    if isinstance(error, duckdb.Error) and A_VIEW.search(said):
+        return READ_ONLY
     if not isinstance(error, duckdb.CatalogException):
         return said
     missing = [table for table in absent if table in query.lower()]
@@ -40,24 +42,12 @@ def reason(error: Exception, query: str, absent: Iterable[str] = ()) -> str:
 
 
 def changes_the_lake(connection: duckdb.DuckDBPyConnection, statement: str) -> bool:
-    """Whether a statement would change more than the session's own temporary tables."""
+    """Whether a statement would make or drop more than the session's own; to write to a table DuckDB refuses itself."""
     try:
         kinds = {parsed.type.name for parsed in connection.extract_statements(statement)}
     except duckdb.Error:
         return False  # it will say itself what is wrong
-    if not kinds & CHANGING or OWN.search(statement):
-        return False
-    own = connection.sql("select table_name from duckdb_tables() where temporary").fetchall()
-    return not _target(statement) & {name for (name,) in own}
-
-
-def _target(statement: str) -> set[str]:
-    """The name of what a statement changes."""
-    target = (
-        r'\b(?:into|update|delete\s+from|truncate|table|view)\s+(?:table\s+)?(?:if\s+(?:not\s+)?exists\s+)?"?([\w.]+)'
-    )
-    found = re.search(target, statement, re.IGNORECASE)
-    return {found[1]} if found else set()
+    return bool(kinds & {"CREATE", "DROP", "ALTER"} and LASTING.search(statement))
 
 
 def _unknown(name: str, query: str) -> str:

@@ -145,6 +145,9 @@ def test_a_misspelt_table_gets_the_one_that_was_meant(tiny_lake, query, said):
         "create table gold.new as select 1",
         f"drop table if exists {TABLE}",
         f"truncate {TABLE}",
+        f"drop view {TABLE}",
+        f"alter table {TABLE} add column b int",
+        f"merge into {TABLE} using (select 1 as a) s on true when matched then delete",
     ],
 )
 def test_the_lake_is_read_only(grown, statement):
@@ -158,9 +161,11 @@ def test_the_lake_is_read_only(grown, statement):
 def test_temporary_tables_can_be_changed(grown):
     """They are the session's own."""
     with Session(grown) as session:
-        for statement in ("create temp table mine as select 1 as a", "insert into mine values (2)", "delete from mine"):
-            session.ask(statement)
-        assert session.ask("from mine").is_empty()
+        session.ask("create temp table Mine as select 1 as a")
+        session.ask("insert into mine values (2)")
+        session.ask("insert into temp.Mine values (3)")
+        session.ask("-- update the counts\nupdate Mine set a = 4")
+        assert session.ask("from mine")["a"].to_list() == [4, 4, 4]
         session.ask("drop table mine")
 
 
