@@ -14,8 +14,13 @@ def place(text: str) -> str:
         ValueError: it is an address of another kind, or names no bucket.
     """
     if SCHEME.match(text) and not BUCKET.fullmatch(text):
-        raise ValueError(f"{text!r} is neither a folder nor s3://bucket/…, the two that can be read and written")
+        raise ValueError(f"{shown(text)!r} is neither a folder nor s3://bucket/…, the two that can be read and written")
     return text
+
+
+def shown(text: str) -> str:
+    """An address without user and password, also where it is written wrongly."""
+    return re.sub(r"[^/\s]+@", "", text)
 
 
 def endpoint(text: str) -> str:
@@ -32,6 +37,5 @@ def endpoint(text: str) -> str:
     except ValueError:  # the port is no number up to 65535
         fits = False
     if not fits:
-        shown = text.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if "@" in parts.netloc else text
-        raise ValueError(f"{shown!r} is no address of a store: write it as http://host:port or https://host")
+        raise ValueError(f"{shown(text)!r} is no address of a store: write it as http://host:port or https://host")
     return text

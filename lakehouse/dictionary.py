@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 _UNIT = re.compile(r"(?P<meaning>.*?)(?: \[(?P<unit>[^\]]+)\])?")
 
@@ -38,16 +37,9 @@ def tables() -> Mapping[str, Table]:
     told = tomllib.loads((Path(__file__).parent / "dictionary.toml").read_text(encoding="utf-8"))
     found = {}
     for name, entry in told["tables"].items():
-        meanings = {column: _meaning(text) for column, text in _columns(told, entry).items()}
+        texts = {column: text for group in entry.get("groups", ()) for column, text in told["groups"][group].items()}
+        meanings = {column: _meaning(text) for column, text in (texts | entry.get("columns", {})).items()}
         found[name] = Table(name, entry["grain"], meanings, entry.get("as_answered", False))
-    return found
-
-
-def _columns(told: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, str]:
-    found = _columns(told, told["tables"][entry["like"]]) if "like" in entry else {}
-    for group in entry.get("groups", ()):
-        found |= told["groups"][group]
-    found |= entry.get("columns", {})
     return found
 
 

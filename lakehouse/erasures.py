@@ -68,12 +68,12 @@ def begin(lake: Lake, customer_id: int, *, by: str) -> str:
 
 
 def finished(lake: Lake, customer_id: int) -> bool:
-    """Whether an erasure of the customer has come to its end."""
+    """Whether the newest erasure of the customer has come to its end."""
     salt = Forgotten(lake).salt
     if salt is None:
         return False
     rows = lake.scan(ERASURES)
-    begun = rows.filter(pl.col("digest") == digest(customer_id, salt)).select("erasure")
+    begun = rows.filter(pl.col("digest") == digest(customer_id, salt)).sort("at").select("erasure").last()
     return not rows.filter(pl.col("step") == "done").join(begun, on="erasure", how="semi").collect().is_empty()
 
 

@@ -44,8 +44,6 @@ REMOTE = re.compile(
 COLOUR = re.compile(r"\x1b\[\d+m")
 CAUSES = (r"<Code>(\w+)</Code>", r"(NoSuchBucket|SlowDown|AccessDenied)", r"(\d{3} [A-Z][A-Za-z ]+)(?=[:\s])")
 LONGEST = 200
-PANIC = "PanicException"
-"""A bug or an unforeseen input in the libraries' Rust; pyo3 derives it from BaseException, each library its own."""
 
 
 @contextmanager
@@ -57,16 +55,14 @@ def storage_failures(place: str) -> Iterator[None]:
     """
     try:
         yield
-    except BaseException as error:
+    except Exception as error:
         if not is_storage_failure(error):
             raise
         raise storage_error(place, error) from error
 
 
-def is_storage_failure(error: BaseException) -> bool:
+def is_storage_failure(error: Exception) -> bool:
     """Whether the storage failed, and not what was asked of it."""
-    if not isinstance(error, Exception):
-        return type(error).__name__ == PANIC
     if isinstance(error, ShopSphereError | TableNotFoundError):
         return False
     if isinstance(error, DeltaError) and not isinstance(error, CommitFailedError):
@@ -74,7 +70,7 @@ def is_storage_failure(error: BaseException) -> bool:
     return bool(REMOTE.search(str(error)))
 
 
-def storage_error(place: str, error: BaseException) -> StorageError:
+def storage_error(place: str, error: Exception) -> StorageError:
     """The error that tells a person what failed there and what to do."""
     text = COLOUR.sub("", str(error))
     for pattern, kind, remedy in KINDS:

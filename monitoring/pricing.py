@@ -39,7 +39,7 @@ def guardrail_violations(lake: Lake, settings: MonitoringSettings, *, now: datet
         **{name: rows.filter(pl.col(name)).height for name in ("outside_bounds", "outside_range", "below_cost")},
         "checked": rows.height - unchecked,
         "unchecked": unchecked,
-        "cost": f"checked for {priced}" if priced else "neither requests nor the lake had a unit cost",
+        "cost": f"checked for {priced}" if priced else "no request gave a unit cost",
         "binding_guardrails": binding(rows),
     }
     version = main_version(rows)
@@ -47,7 +47,7 @@ def guardrail_violations(lake: Lake, settings: MonitoringSettings, *, now: datet
 
 
 def with_range(lake: Lake, log: pl.DataFrame) -> pl.DataFrame:
-    """The log with the product's `observed_min` and `observed_max` then; `unit_cost` is the request's, else gold's."""
+    """The log with the product's `observed_min` and `observed_max` then."""
     versions = log["feature_version"].unique().to_list()
     parts = [_join_version(lake, log.filter(pl.col("feature_version").eq_missing(v)), v) for v in versions]
     return pl.concat(parts, how="diagonal") if parts else log
@@ -83,15 +83,10 @@ def _join_version(lake: Lake, log: pl.DataFrame, version: int | None) -> pl.Data
     gold = _gold(lake, version)
     product = pl.col("entity_id").cast(pl.Int64, strict=False).alias("product_id")
     bare = log.drop("product_id", strict=False).with_columns(product)
-    names = ["product_id", "as_of", "observed_min", "observed_max"]
-    extra = [pl.col(COST).cast(pl.Float64).alias("gold_cost")] if COST in gold.collect_schema() else []
-    at = gold.select(*names[:2], pl.col("min_price").alias(names[2]), pl.col("max_price").alias(names[3]), *extra)
+    key = ["product_id", "as_of"]
+    at = gold.select(*key, observed_min="min_price", observed_max="max_price")
     wanted = log["as_of"].unique().drop_nulls().to_list()
-    joined = bare.join(at.filter(pl.col("as_of").is_in(wanted)).collect(), on=names[:2], how="left")
-    if not extra:
-        return joined
-    asked = _number(joined, COST)
-    return joined.with_columns(pl.coalesce(asked, "gold_cost").alias(COST)).drop("gold_cost")
+    return bare.join(at.filter(pl.col("as_of").is_in(wanted)).collect(), on=key, how="left")
 
 
 def _gold(lake: Lake, version: int | None) -> pl.LazyFrame:

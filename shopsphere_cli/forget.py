@@ -87,6 +87,8 @@ def run(settings: ServerSettings, customer_id: int, *, progress: Progress) -> Fo
     erasure = None if erasures.finished(lake, customer_id) else erasures.begin(lake, customer_id, by=by)
     spooled = forget_spooled(settings.spool_dir, customer_id)
     found = plan(settings, customer_id)
+    if found.found and erasure is None:
+        erasure = erasures.begin(lake, customer_id, by=by)
     progress("remove the rows from the tables")
     forget.remove(lake, found.traces)
     if found.erased:

@@ -49,9 +49,7 @@ def main() -> None:
         sys.exit(f"shopsphere: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    except SystemExit:
-        raise
-    except BaseException as error:  # a panic in a library's Rust is no Exception
+    except Exception as error:
         from lakehouse.failures import is_storage_failure, storage_error
 
         if not is_storage_failure(error):

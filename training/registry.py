@@ -12,9 +12,10 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
+from lakehouse.addresses import shown
 from lakehouse.errors import ShopSphereError
 from training import artifact, code_version
-from training.registry_address import RegistryError, check_reachable, set_environment, shown
+from training.registry_address import RegistryError, check_reachable, set_environment
 from training.settings import TrainingSettings
 from training.use_case import Columns, Metrics, Model
 

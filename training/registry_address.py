@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from lakehouse.addresses import shown
 from lakehouse.errors import ShopSphereError
 from training.settings import TrainingSettings
 
@@ -47,12 +48,6 @@ def check_reachable(uri: str) -> None:
 def store_exists(uri: str) -> bool:
     """Whether there is a registry to look at: a SQLite file may not have been made yet."""
     return not uri.startswith("sqlite:") or Path(uri.removeprefix("sqlite:///")).exists()
-
-
-def shown(uri: str) -> str:
-    """An address without user and password."""
-    netloc = urlsplit(uri).netloc
-    return uri.replace(netloc, netloc.rpartition("@")[2]) if "@" in netloc else uri
 
 
 def set_environment(settings: TrainingSettings) -> None:

@@ -4,7 +4,7 @@
     python -m bench.serving --rounds 1 --calls 1000
 
 Servers are on the first core, h2load on the last. Prints calls per second and CPU of a call with 32 in flight, and
-its latency at light load (one in flight); docs/benchmarks.md records the figures.
+its latency at light load (one in flight).
 """
 
 import argparse

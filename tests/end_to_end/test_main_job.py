@@ -186,7 +186,9 @@ def test_bulk_scores_are_the_single_answers(settings, served, customers, use_cas
         if field == "items":
             value = [int(item["product_id"]) for item in value]
         assert scored[int(answer[key])] == (value if isinstance(value, list) else pytest.approx(value, rel=1e-5))
-    assert set(rows.columns) <= set(tables()[report.table].columns)
+    told = set(tables()[report.table].columns)
+    assert set(rows.columns) <= told
+    assert told - set(rows.columns) <= set(use_case.outputs), "a baseline may lack outputs, nothing else"
     assert rows["model_version"].unique().to_list() == [Registry(settings).champion(use_case.name).version]
     assert rows["feature_version"].unique().to_list() == [Lake(settings).version(use_case.feature_table)]
     assert rows.height == report.rows == rows[key].n_unique()

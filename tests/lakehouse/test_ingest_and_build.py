@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 from lakehouse.build import build, data_clock
 from lakehouse.contracts import TABLES
 from lakehouse.errors import ConfigurationError, MissingTableError, SourceError
-from lakehouse.ingest import ingest
+from lakehouse.ingest import ingest, offered
 from lakehouse.query import SqlError, online_snapshot, sql
 from lakehouse.settings import Settings
 from lakehouse.storage import Lake
@@ -122,3 +122,15 @@ def test_the_lake_can_be_an_s3_bucket(write_shop, s3_settings):
     build(lake)
     assert sql(lake, "select count(distinct customer_id) from gold.customer_features").item() == 1
     assert not ingest(lake).changed
+
+
+def test_a_shop_is_known_by_its_source_before_it_is_whole(lake, write_shop):
+    """A run that dies while it loads leaves the name of what it was loading."""
+    folder = write_shop()
+
+    def die(sentence):
+        raise KeyboardInterrupt(sentence)
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest(lake, str(folder), progress=die)
+    assert offered(lake) == [str(folder)]

@@ -15,18 +15,25 @@ NOW = datetime(2024, 6, 1)
 NAN = float("nan")
 
 
-def observe(lake: Lake, **more: Any) -> None:
+def observe(lake: Lake) -> None:
     """Products 1 and 2 were sold for 8 to 12."""
-    rows = {"product_id": [1, 2], "as_of": AS_OF, "min_price": 8.0, "max_price": 12.0, **more}
+    rows = {"product_id": [1, 2], "as_of": AS_OF, "min_price": 8.0, "max_price": 12.0}
     lake.append("gold.product_features", pl.DataFrame(rows))
 
 
 def price(
-    log: Any, product: int, suggested: float, *, low: float = NAN, high: float = NAN, start: float = 10.0
+    log: Any,
+    product: int,
+    suggested: float,
+    *,
+    low: float = NAN,
+    high: float = NAN,
+    start: float = 10.0,
+    cost: float = NAN,
 ) -> None:
     """One logged suggestion."""
     values = {"price_suggested": [suggested], "request_min_price": [low], "request_max_price": [high]}
-    log("pricing", [product], {**values, "avg_price": [start], "binding_guardrails": ["bounds"]})
+    log("pricing", [product], {**values, "unit_cost": [cost], "avg_price": [start], "binding_guardrails": ["bounds"]})
 
 
 def test_each_rule_is_counted_once_per_price(lake: Lake, settings: MonitoringSettings, log: Any) -> None:
@@ -46,7 +53,7 @@ def test_each_rule_is_counted_once_per_price(lake: Lake, settings: MonitoringSet
         "below_cost": 0,
     }
     assert details["binding_guardrails"] == {"bounds": 5}
-    assert "neither requests nor the lake had a unit cost" in details["cost"]
+    assert "no request gave a unit cost" in details["cost"]
 
 
 def test_a_kept_price_and_forced_bounds_are_no_violation(lake: Lake, settings: MonitoringSettings, log: Any) -> None:
@@ -57,11 +64,14 @@ def test_a_kept_price_and_forced_bounds_are_no_violation(lake: Lake, settings: M
     assert guardrail_violations(lake, settings, now=NOW)[0].value == 0.0
 
 
-def test_cost_is_checked_where_gold_has_one(lake: Lake, settings: MonitoringSettings, log: Any) -> None:
-    """A price below the unit cost is a violation though it was paid before."""
-    observe(lake, unit_cost=9.0)
-    price(log, 1, 8.5)
-    assert guardrail_violations(lake, settings, now=NOW)[0].value == 1.0
+def test_a_price_is_checked_against_the_cost_of_its_request(lake: Lake, settings: MonitoringSettings, log: Any) -> None:
+    """Below it is a violation though it was paid before; at it is none, above the observed range too."""
+    observe(lake)
+    price(log, 1, 8.5, cost=9.0)
+    price(log, 2, 15.0, cost=15.0)
+    (row,) = guardrail_violations(lake, settings, now=NOW)
+    assert row.value == 1.0
+    assert json.loads(row.details or "")["below_cost"] == 1
 
 
 def test_nothing_to_check_against_is_not_zero(lake: Lake, settings: MonitoringSettings, log: Any) -> None:

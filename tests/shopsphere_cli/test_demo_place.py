@@ -1,5 +1,6 @@
 """The demo of a second shop leaves the first one's lake alone."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,12 @@ from shopsphere_cli.demo_place import with_place
 
 
 @pytest.fixture
-def first(tmp_path, monkeypatch, write_shop):
+def first(tmp_path, monkeypatch, tiny_csvs):
     """The folder of a shop that is in `var` already, where nothing says where to put another."""
     monkeypatch.chdir(tmp_path)
     for name in ("SHOPSPHERE_VAR", "LAKE_ROOT", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
-    folder = str(write_shop("first"))
+    folder = str(shutil.copytree(tiny_csvs, tmp_path / "first"))
     ingest(Lake(ServerSettings()), folder)
     return folder
 
@@ -32,10 +33,10 @@ def test_the_same_shop_stays_where_it_is(first):
     assert [place(first), place(f"{Path(first).name}/")] == ["var", "var"]
 
 
-def test_another_shop_gets_a_folder_of_its_own(first, write_shop):
+def test_another_shop_gets_a_folder_of_its_own(first):
     """Named after its source; two folders of one name get two."""
     assert [place("synthetic"), place("s3://bucket/May 2024/")] == ["var-synthetic", "var-May-2024"]
-    other = str(write_shop("other/first"))
+    other = shutil.copytree(first, "other/first")
     assert place(other) == "var-first"
     ingest(Lake(with_place(ServerSettings(), other)), other)
     assert [place(other), place("third/first")] == ["var-first", "var-first-2"]
@@ -49,15 +50,3 @@ def test_a_place_that_was_named_is_not_left(first, monkeypatch, name):
     assert place(first) == "var"
     with pytest.raises(ConfigurationError, match=f"holds {first}: unset {name}, or name another place, for synthetic"):
         place("synthetic")
-
-
-def test_a_shop_is_known_by_its_source_before_it_is_whole(lake, write_shop):
-    """A run that dies while it loads leaves the name of what it was loading."""
-    folder = write_shop()
-
-    def die(sentence):
-        raise KeyboardInterrupt(sentence)
-
-    with pytest.raises(KeyboardInterrupt):
-        ingest(lake, str(folder), progress=die)
-    assert offered(lake) == [str(folder)]
