@@ -19,6 +19,7 @@ from lakehouse.erasures import ERASURES
 from lakehouse.errors import MissingTableError
 from lakehouse.ingest import ingest
 from lakehouse.storage import Lake
+from shopsphere_cli import forget as forgetting
 from shopsphere_cli.main import make_app
 from training.constant import ConstantModel
 from training.pins import trained_models
@@ -149,3 +150,23 @@ def test_an_id_that_is_nowhere_can_be_forgotten_once(run, settings):
     copy.write_text("customer_id,signup_date\n777000777,2024-01-01\n")
     assert "1 row from generated raw files" in run("forget", "777000777").stdout
     assert rows() == before + 2
+
+
+def test_a_second_erasure_that_died_is_recorded_by_the_next_run(run, settings, monkeypatch):
+    """It removed the customer who had come back, and its end is written when it is run again."""
+    lake = Lake(settings)
+    run("forget", "777000778", said="y\n")
+    lake.append("gold.segmentation_scores", pl.DataFrame({"customer_id": [777000778], "cluster_id": [1]}))
+    done = lake.scan(ERASURES).filter(pl.col("step") == "done")
+    before = done.collect().height
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(forgetting, "forget_served", die)
+        with pytest.raises(KeyboardInterrupt):
+            forgetting.run(settings, 777000778, progress=lambda _: None)
+    assert lake.scan("gold.segmentation_scores").collect().is_empty()
+    assert forgetting.run(settings, 777000778, progress=lambda _: None).nothing
+    assert lake.scan(ERASURES).filter(pl.col("step") == "done").collect().height == before + 1
