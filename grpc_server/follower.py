@@ -24,6 +24,7 @@ from lakehouse.predictions import append_records
 from lakehouse.query import online_snapshot
 from lakehouse.storage import Lake
 from training import campaigns
+from training.recommend_request import HISTORY
 from training.registry import Registry, VersionInfo
 from training.use_cases import USE_CASES
 
@@ -191,10 +192,7 @@ def _histories(rows: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
         "customer_id": counts["customer_id"].to_numpy(),
         "starts": ends - counts["len"].cast(pl.Int64).to_numpy(),
         "ends": ends,
-        "product_ids": rows["product_id"].to_numpy(),
-        "weights": rows["recency_weight"].to_numpy(),
-        "view_counts": rows["view_count"].to_numpy(),
-        "add_to_cart_counts": rows["add_to_cart_count"].to_numpy(),
+        **{name: rows[column].to_numpy() for name, column in HISTORY.items()},
     }
 
 

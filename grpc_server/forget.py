@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from grpc_server.online_features import FORMAT, HISTORIES, FeatureSnapshot, write_snapshot
+from grpc_server.online_features import FORMAT, FeatureSnapshot, write_snapshot
 from grpc_server.prediction_log import CLOSED, OPEN, SpoolError, claim_orphans, read_records
+from training.recommend_request import HISTORY
 
 PRODUCTS = "gold.product_features"
 GONE = ".gone"
@@ -136,5 +137,5 @@ def _histories(arrays: Mapping[str, Any], kept: Any) -> dict[str, Any]:
         "customer_id": arrays["customer_id"][kept],
         "starts": ends - lengths[kept],
         "ends": ends,
-        **{name: arrays[name][rows] for name in HISTORIES},
+        **{name: arrays[name][rows] for name in HISTORY},
     }

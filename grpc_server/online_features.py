@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from training.recommend_request import HISTORY
+
 Array = np.ndarray[Any, Any]
 IDS, VALUES = "ids", "values"
-HISTORIES = ("product_ids", "weights", "view_counts", "add_to_cart_counts")
-"""Columns of a snapshot of `gold.interactions` that have one entry per customer and product."""
 PLACES = ("starts", "ends")
-"""Where each customer's entries of those are."""
-FORMAT = "2"
+"""Where each customer's entries are in the arrays of a history, which have one per customer and product."""
+FORMAT = "3"
 """Part of each snapshot's folder name: a server leaves alone what another version of it wrote."""
 
 
@@ -24,7 +24,7 @@ def write_snapshot(
     """Write a snapshot: `arrays[key]` holds the sorted ids, the others one value per id, or what `history` needs."""
     folder.mkdir(parents=True)
     others = {name: array for name, array in arrays.items() if name != key}
-    apart = {name: array for name, array in others.items() if name in (*PLACES, *HISTORIES) or array.dtype.kind == "U"}
+    apart = {name: array for name, array in others.items() if name in (*PLACES, *HISTORY) or array.dtype.kind == "U"}
     names = [name for name in others if name not in apart]
     stored = {IDS: arrays[key], **apart}
     if names:
@@ -96,7 +96,7 @@ class FeatureSnapshot:
         All are empty for position -1.
         """
         start, end = (0, 0) if position < 0 else (self._arrays["starts"][position], self._arrays["ends"][position])
-        return tuple(self._arrays[name][start:end] for name in HISTORIES)
+        return tuple(self._arrays[name][start:end] for name in HISTORY)
 
 
 def _mapped(path: Path) -> Array:

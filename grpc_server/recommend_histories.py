@@ -15,11 +15,17 @@ Array = np.ndarray[Any, Any]
 
 
 def histories(
-    snapshot: FeatureSnapshot | None, positions: Array, asked: Sequence[RecommendOptions]
+    snapshot: FeatureSnapshot | None,
+    positions: Array,
+    asked: Sequence[RecommendOptions],
+    products: FeatureSnapshot | None,
 ) -> dict[str, Array]:
-    """The model's inputs: each item's history in the lake, and its recent products as purchases of today."""
+    """The model's inputs: each item's history in the lake, and its recent products, if the lake has them, as of today.
+
+    A recent product counts as one purchase.
+    """
     rows = [
-        _with_recent(snapshot.history(position) if snapshot else _nothing(), product_ids(item.recent_product_ids))
+        _with_recent(snapshot.history(position) if snapshot else _nothing(), _known(item.recent_product_ids, products))
         for position, item in zip(positions.tolist(), asked, strict=True)
     ]
     return {name: object_array([row[place] for row in rows]) for place, name in enumerate(HISTORY)}
@@ -32,8 +38,13 @@ def with_country(asked: RecommendOptions, customers: FeatureSnapshot | None, cus
     return replace(asked, country=customers.text("country", customers.positions(np.array([customer_id]))[0]))
 
 
+def _known(recent: Sequence[str], products: FeatureSnapshot | None) -> Array:
+    ids = product_ids(recent)
+    return ids[products.positions(ids) >= 0] if len(ids) and products else ids
+
+
 def _nothing() -> tuple[Array, ...]:
-    return (np.empty(0, np.int64), *(np.empty(0) for _ in HISTORY[1:]))
+    return (np.empty(0, np.int64), *(np.empty(0) for _ in list(HISTORY)[1:]))
 
 
 def _with_recent(history: tuple[Array, ...], recent: Array) -> tuple[Array, ...]:

@@ -36,13 +36,14 @@ class RecommendOptions:
 
 
 def options(asked: Sequence[RecommendOptions]) -> dict[str, Array]:
-    """The model's options, one entry per item."""
+    """The model's options, one entry per item; what items have in common is converted once."""
+    excluded = {item.exclude_product_ids: product_ids(item.exclude_product_ids).tolist() for item in {*asked}}
     return {
         "include_repeats": np.array(
             [np.nan if item.include_repeats is None else float(item.include_repeats) for item in asked]
         ),
         "categories": object_array([list(item.categories) for item in asked]),
-        "exclude_product_ids": object_array([product_ids(item.exclude_product_ids).tolist() for item in asked]),
+        "exclude_product_ids": object_array([excluded[item.exclude_product_ids] for item in asked]),
         "country": object_array([item.country for item in asked]),
     }
 

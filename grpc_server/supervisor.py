@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -44,6 +45,7 @@ class Supervisor:
         self._follower: subprocess.Popen[bytes] | None = None
         self._workers: list[subprocess.Popen[bytes]] = []
         self._restart_at = 0.0
+        self._first_core = secrets.randbelow(os.cpu_count() or 1)  # servers side by side should not share one
 
     def start(self) -> None:
         """Start all processes and return when they answer.
@@ -83,7 +85,7 @@ class Supervisor:
         _end([self._follower] if self._follower else [])
 
     def _worker_command(self, number: int) -> list[str]:
-        return ["grpc_server.worker", self._name, str(number)]
+        return ["grpc_server.worker", self._name, str(self._first_core + number)]
 
     def _spawn(self, command: list[str]) -> "subprocess.Popen[bytes]":
         environment = {**os.environ, **self.settings.environment(), "OPENBLAS_NUM_THREADS": "1"}

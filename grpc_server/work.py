@@ -14,11 +14,10 @@ from grpc_server.recommend_options import RecommendOptions, lake_id, options
 from grpc_server.state import ServedModel, State
 from training import tabular
 from training.columns import object_array
-from training.recommend_request import as_of_day
+from training.recommend_request import DEFAULT_K, as_of_day
 from training.use_case import Columns, UseCase
 
-DEFAULT_K = 10
-CUSTOMERS = "gold.customer_features"
+CUSTOMERS, PRODUCTS = "gold.customer_features", "gold.product_features"
 
 
 class Work:
@@ -68,6 +67,9 @@ class Work:
             self.logged |= zip(inputs.names, used.T, strict=True)
         else:
             self.logged["history_length"] = np.array([float(len(ids)) for ids in inputs["history_product_ids"]])
+            recent = [list(self.asked[item].recent_product_ids) for item in self.valid.tolist()]
+            if any(recent):
+                self.logged["recent_product_ids"] = object_array(recent)
         options = self._options()
         outputs = self.served.model.predict(inputs, options)
         self.logged |= {name: column for name, column in options.items() if name not in ("product_id", "as_of_day")}
@@ -173,7 +175,7 @@ class Work:
 
     def _histories(self) -> dict[str, Array]:
         asked = [self.asked[item] for item in self.valid.tolist()]
-        found = histories(self.snapshot, self.positions[self.valid], asked)
+        found = histories(self.snapshot, self.positions[self.valid], asked, self.state.features.get(PRODUCTS))
         cold = [len(products) == 0 for products in found["history_product_ids"]]
         for item in self.valid[cold].tolist():
             self.warnings[item].append("cold_start")
@@ -194,7 +196,7 @@ class Work:
             return np.array([k or DEFAULT_K for k in self.call.k] or [DEFAULT_K] * count, dtype=np.int64)
         if name == "campaign_id":
             return object_array(self.campaign_ids)
-        if name in ("customer_id", "product_id"):
+        if name == "product_id":
             return self.ids
         if name == "as_of_day":
             return np.full(count, as_of_day(self.snapshot.as_of) if self.snapshot else np.nan)

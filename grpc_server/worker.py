@@ -100,20 +100,20 @@ def _shared_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _pin(number: int) -> None:
+def _pin(core: int) -> None:
     """Keep the process on one core: gRPC's threads take turns anyway, and waking each other across cores costs more."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {cores[number % len(cores)]})
+        os.sched_setaffinity(0, {cores[core % len(cores)]})
 
 
 def main() -> None:
     """Answer until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="of the server")
-    parser.add_argument("number", type=int, help="of this worker, from 0")
+    parser.add_argument("core", type=int, help="the core that this worker keeps to, counted on where there are fewer")
     options = parser.parse_args()
-    _pin(options.number)
+    _pin(options.core)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(message)s")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

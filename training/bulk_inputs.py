@@ -13,18 +13,13 @@ from lakehouse.storage import Lake
 from training import campaigns, tabular
 from training.campaigns import Campaign, CampaignTable
 from training.columns import object_array
+from training.interactions import history_columns
+from training.recommend_request import HISTORY, as_of_day
 from training.use_case import Columns, UseCase
 
 Array = np.ndarray[Any, Any]
 BLOCK_ROWS = 20_000
 BUCKET = "bucket"
-HISTORY = {
-    "history_product_ids": "product_id",
-    "history_weights": "recency_weight",
-    "history_view_counts": "view_count",
-    "history_add_to_cart_counts": "add_to_cart_count",
-}
-"""The recommender's inputs, and the columns of gold.interactions that they list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +72,7 @@ class BulkInputs:
 
     def _inputs(self, part: pl.DataFrame) -> Columns:
         if self._recommends:
-            return {name: object_array([row.to_numpy() for row in part[name]]) for name in HISTORY}
+            return history_columns(part)
         names = [feature.name for feature in self.use_case.features]
         told = self.campaign
         known = {} if told is None else {"uplift_mean": told.uplift_mean, "campaign_days": told.campaign_days}
@@ -85,14 +80,11 @@ class BulkInputs:
         return tabular.to_columns(part, [name for name in names if name in part.columns]) | of_campaign
 
     def _options(self, part: pl.DataFrame, k: int) -> Columns:
-        nothing = np.full(part.height, np.nan)
         every: Mapping[str, Array] = {
             "k": np.full(part.height, k),
             "campaign_id": object_array([self.campaign.campaign_id if self.campaign else ""] * part.height),
             self.key: part[self.key].to_numpy(),
-            "as_of_day": np.full(part.height, (self.as_of - datetime(1970, 1, 1)).days),
-            "request_min_price": nothing,
-            "request_max_price": nothing,
+            "as_of_day": np.full(part.height, as_of_day(self.as_of)),
         }
         return {name: every[name] for name in self.use_case.options if name in every}
 

@@ -21,7 +21,6 @@ TABLES = (GOLD, SALES, EVENTS, PRODUCTS, CUSTOMERS)
 HORIZON = timedelta(days=28)
 RECENT_DAYS = 14.0
 PAIR = ["customer_id", "product_id"]
-MEASURES = ("recency_weight", "view_count", "add_to_cart_count")
 INTEREST = pl.col("view_count") + CART_VIEWS * pl.col("add_to_cart_count")
 
 
@@ -90,7 +89,9 @@ class Reader:
             view_count=(kind == "view").sum(), add_to_cart_count=(kind == "add_to_cart").sum(), seen_days=age.min()
         )
         both = sales.join(views, on=PAIR, how="full", coalesce=True)
-        counts = [pl.col(name).cast(pl.Int64).fill_null(0) for name in ("purchase_count", *MEASURES[1:])]
+        counts = [
+            pl.col(name).cast(pl.Int64).fill_null(0) for name in ("purchase_count", "view_count", "add_to_cart_count")
+        ]
         last = pl.min_horizontal("sold_days", "seen_days")
         return both.select(*PAIR, *counts, pl.col("recency_weight").fill_null(0.0), recency_days=last)
 
@@ -102,9 +103,7 @@ class Reader:
 def with_histories(bought: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataFrame:
     """One row per customer of `bought`, with the history as lists, empty for new customers."""
     known = interactions.join(bought, on="customer_id", how="semi").sort(PAIR).group_by("customer_id")
-    lists = known.agg(
-        pl.col(name).alias(column) for name, column in zip(("product_id", *MEASURES), HISTORY, strict=True)
-    )
+    lists = known.agg(**HISTORY)
     joined = bought.join(lists, on="customer_id", how="left", maintain_order="left")
     return joined.with_columns(pl.col(name).fill_null([]) for name in HISTORY)
 

@@ -13,7 +13,13 @@ Array = np.ndarray[Any, Any]
 DEFAULT_K = 10
 CART_VIEWS = 2.0
 """A product put into the cart shows as much interest as this many views."""
-HISTORY = ("history_product_ids", "history_weights", "history_view_counts", "history_add_to_cart_counts")
+HISTORY = {
+    "history_product_ids": "product_id",
+    "history_weights": "recency_weight",
+    "history_view_counts": "view_count",
+    "history_add_to_cart_counts": "add_to_cart_count",
+}
+"""The inputs, each a list per customer, and the columns of gold.interactions that they list."""
 OPTIONS = ("k", "include_repeats", "categories", "exclude_product_ids", "country", "as_of_day")
 
 
@@ -28,11 +34,12 @@ class History:
     @classmethod
     def of(cls, inputs: Columns, row: int) -> "History":
         """A row's history; empty without the inputs, and without interest where only purchases are given."""
-        if HISTORY[0] not in inputs:
+        products, *others = HISTORY
+        if products not in inputs:
             return cls(product_ids=np.empty(0, np.int64), weights=np.empty(0), interest=np.empty(0))
-        ids = np.asarray(inputs[HISTORY[0]][row], np.int64)
+        ids = np.asarray(inputs[products][row], np.int64)
         weights, views, carts = (
-            np.asarray(inputs[name][row], np.float64) if name in inputs else np.zeros(len(ids)) for name in HISTORY[1:]
+            np.asarray(inputs[name][row], np.float64) if name in inputs else np.zeros(len(ids)) for name in others
         )
         return cls(product_ids=ids, weights=weights, interest=views + CART_VIEWS * carts)
 

@@ -15,13 +15,13 @@ from training.agreement import Agreement, agreement, relative
 from training.bulk_inputs import bulk_inputs
 from training.evidence import Evidence
 from training.pins import ERASED
+from training.recommend_request import DEFAULT_K
 from training.registry import Registry, VersionInfo
 from training.settings import TrainingSettings
 from training.train import CONTINUES, Progress, flat, register
 from training.use_case import Columns, Dataset, Metrics, Model, UseCase
 
 ADDRESS = re.compile(r"(?:models:/)?(?P<name>[a-z_]+)/(?P<version>[0-9]+)")
-K = 10
 
 
 class RepeatError(ShopSphereError):
@@ -136,7 +136,7 @@ def _register(
 def _compare(use_case: UseCase, old: Model, new: Model, data: Dataset, lake: Lake) -> dict[str, Agreement]:
     inputs: list[tuple[Columns, Columns]] = [use_case.example(data)]
     everybody = bulk_inputs(use_case, lake, version=data.data_versions[use_case.feature_table])
-    inputs += [(block.inputs, block.options) for block in everybody.blocks(k=K)]
+    inputs += [(block.inputs, block.options) for block in everybody.blocks(k=DEFAULT_K)]
     answers = [(old.predict(*rows), new.predict(*rows)) for rows in inputs]
     return {
         output: agreement(*(np.concatenate([pair[side][output] for pair in answers]) for side in (0, 1)))

@@ -13,12 +13,12 @@ from lakehouse.errors import ConfigurationError, ShopSphereError
 from lakehouse.storage import Lake
 from training import use_cases
 from training.bulk_inputs import Block, BulkInputs, bulk_inputs
+from training.recommend_request import DEFAULT_K
 from training.registry import Registry, VersionInfo
 from training.settings import TrainingSettings
 from training.use_case import Model
 
 Array = np.ndarray[Any, Any]
-DEFAULT_K = 10
 
 
 class ScoringError(ShopSphereError):

@@ -50,6 +50,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="shopsphere-bench-") as scratch:
         settings = _copied(arguments.var, Path(scratch))
         with candidates(settings, cores[0]) as targets:
+            for target in targets:
+                os.sched_setaffinity(target.pid, {cores[0]})
             report(targets, rounds=arguments.rounds, calls=arguments.calls, core=cores[-1])
 
 
@@ -112,10 +114,15 @@ def _some_id(serving: Path, table: str) -> str:
 
 
 def _worker() -> int:
-    """The process of the server's one worker: the newest of that name."""
-    named = b"grpc_server.worker\0live\0"
-    found = [path for path in Path("/proc").glob("[0-9]*/cmdline") if named in path.read_bytes()]
-    return max(int(path.parent.name) for path in found)
+    """The process of the server's one worker, a child of this process."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and b"grpc_server.worker" in (path / "cmdline").read_bytes():
+                return int(path.name)
+        except OSError:
+            continue  # it has ended meanwhile
+    raise RuntimeError("the server has no worker")
 
 
 def report(targets: list[Target], *, rounds: int, calls: int, core: int) -> None:

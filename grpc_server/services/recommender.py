@@ -38,13 +38,14 @@ class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
         wire.one_form(request.customer_ids, request.requests)
         ids = list(request.customer_ids) or [item.customer_id for item in request.requests]
         check_batch_size(len(ids))
-        asked: list[pb.RecommendRequest] = list(request.requests) or [_same(request)] * len(ids)
+        asked: list[pb.RecommendRequest] = list(request.requests) or [_same(request)]
+        times = 1 if request.requests else len(ids)
         answers = self._predictor.predict(
             Call(
                 use_case="recommender",
                 entity_ids=ids,
-                k=[_optional(item, "k") for item in asked],
-                recommend=[_options(item) for item in asked],
+                k=[_optional(item, "k") for item in asked] * times,
+                recommend=[_options(item) for item in asked] * times,
             )
         )
         results = [

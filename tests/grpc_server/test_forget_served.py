@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grpc_server import forget
-from grpc_server.online_features import FeatureSnapshot, write_snapshot
+from grpc_server.online_features import FORMAT, FeatureSnapshot, write_snapshot
 from grpc_server.prediction_log import PredictionLog, SpoolError, ship
 
 
@@ -47,14 +47,20 @@ def test_snapshots_lose_the_customer_and_nobody_else(tmp_path):
     """Each other customer's features and purchases are those of before."""
     ids = np.array([6, 7, 8])
     history = {"customer_id": ids, "starts": np.array([0, 1, 3]), "ends": np.array([1, 3, 4])}
-    history |= {"product_ids": np.array([60, 70, 71, 80]), "weights": np.array([0.6, 0.7, 0.71, 0.8])}
-    history |= {"view_counts": np.array([0, 1, 2, 3]), "add_to_cart_counts": np.array([0, 0, 1, 0])}
+    history |= {"history_product_ids": np.array([60, 70, 71, 80]), "history_weights": np.array([0.6, 0.7, 0.71, 0.8])}
+    history |= {"history_view_counts": np.array([0, 1, 2, 3]), "history_add_to_cart_counts": np.array([0, 0, 1, 0])}
     tables = {"gold.interactions": history, "gold.customer_features": {"customer_id": ids, "age": np.array([1, 2, 3])}}
     for table, arrays in tables.items():
-        folder = tmp_path / f"server/features/{table}/1-20240101T000000-2"
+        folder = tmp_path / f"server/features/{table}/1-20240101T000000-{FORMAT}"
         write_snapshot(folder, table=table, version=1, as_of=datetime(2024, 1, 1), key="customer_id", arrays=arrays)
+    unreadable = tmp_path / "server/features/gold.interactions/1-20240101T000000"
+    unreadable.mkdir()
+    (unreadable / "snapshot.json").write_text('{"customer_id": 7}')
     assert forget.forget_served(tmp_path, 7) == 2
-    found = {table: FeatureSnapshot(tmp_path / f"server/features/{table}/1-20240101T000000-2") for table in tables}
+    assert not unreadable.exists()
+    found = {
+        table: FeatureSnapshot(tmp_path / f"server/features/{table}/1-20240101T000000-{FORMAT}") for table in tables
+    }
     features, purchases = found["gold.customer_features"], found["gold.interactions"]
     assert features.positions(ids).tolist() == [0, -1, 1]
     assert features.rows(np.array([0, 1]), ("age",))[:, 0].tolist() == [1, 3]

@@ -1,6 +1,8 @@
 """The services over a real gRPC server, on models and features made by hand."""
 
 import json
+import subprocess
+import sys
 from datetime import datetime
 
 import grpc
@@ -303,3 +305,17 @@ def test_request_fields_are_the_overridable_features(use_case):
     message = getattr(modules[use_case.name], f"{use_case.name.capitalize()}Features")
     overridable = [feature.name for feature in use_case.features if feature.override]
     assert [field.name for field in message.DESCRIPTOR.fields] == overridable
+
+
+def test_recent_products_that_nobody_sells_leave_a_customer_cold(channel, tmp_path):
+    """The warning and the country's products come all the same, and the log has what was asked."""
+    stub = recommender_pb2_grpc.RecommenderServiceStub(channel)
+    request = recommender_pb2.RecommendRequest(customer_id="7", recent_product_ids=["999999999"], country="US")
+    assert recommended(stub.Recommend(request)) == (["8", "6", "5"], ["cold_start"])
+    assert logged(tmp_path)[0]["columns"]["recent_product_ids"] == [["999999999"]]
+
+
+def test_a_worker_keeps_to_one_core():
+    """Counted on where there are fewer."""
+    code = "import os; from grpc_server.worker import _pin; _pin(1001); print(len(os.sched_getaffinity(0)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "1\n"  # noqa: S603 (our own code)

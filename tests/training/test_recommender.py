@@ -182,7 +182,7 @@ def test_a_list_rests_on_the_history():
     model = als.with_blend(als.fit_history(board(), PLAIN), repeat=5.0)
     inputs = {
         name: columns.object_array([np.array(part)])
-        for name, part in zip(HISTORY[:2], ([100, 102], [1.0, 9.0]), strict=True)
+        for name, part in zip(list(HISTORY)[:2], ([100, 102], [1.0, 9.0]), strict=True)
     }
     explained = get("recommender").explain(model, inputs, {"k": np.array([3])})["supporting_product_ids"]
     assert explained[0][0] == 102
@@ -210,7 +210,7 @@ def test_a_stored_list_is_not_computed_again(tiny_lake, monkeypatch):
     computed = []
     scores = HistoryRecommender._scores
     monkeypatch.setattr(HistoryRecommender, "_scores", lambda *a: computed.append(1) or scores(*a))
-    inputs = dict(zip(HISTORY[:2], ([known.product_ids], [known.weights]), strict=True))
+    inputs = dict(zip(list(HISTORY)[:2], ([known.product_ids], [known.weights]), strict=True))
     inputs["history_view_counts"] = [known.interest]
     model.predict(inputs, {"k": [10]})
     assert not computed
