@@ -11,7 +11,9 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 TERMS = np.arange(200.0)[:, None]
-"""Of the hypergeometric series; they shrink faster than (horizon / (alpha + age + horizon)) ** k."""
+"""Of the hypergeometric series, at a time; more are needed the younger a buyer is."""
+MOST_TERMS = 100_000
+PRECISION = 1e-10
 BESIDE_ONE = 1e-5
 """How near `a` may be to 1, where the closed form divides by zero."""
 
@@ -27,7 +29,7 @@ def expected_orders(process: Mapping[str, float], repeats: Array, last: Array, a
     """Orders of the next `days` of buyers with `repeats` orders after their first, the last after `last` days of `age`.
 
     `process` holds r, alpha (days), a and b. The hypergeometric function is Euler-transformed, so that its series
-    converges for any number of orders.
+    converges for any number of orders; it is summed until what is left is below 1e-10 of it.
     """
     r, alpha, a, b = (process[name] for name in ("r", "alpha", "a", "b"))
     a = a if abs(a - 1.0) > BESIDE_ONE else 1.0 + BESIDE_ONE
@@ -60,6 +62,16 @@ def expected_spend(process: Mapping[str, float], inputs: Mapping[str, Array], *,
 
 def _hypergeometric(first: float, second: float, third: Array, at: Array) -> Array:
     """The Gauss series 2F1(first, second; third; at), one value per row."""
-    ratios = (first + TERMS) * (second + TERMS) / (1.0 + TERMS) * (at / (third + TERMS))
-    total: Array = 1.0 + np.cumprod(ratios, axis=0).sum(axis=0)
+    total, term = np.ones(len(at)), np.ones(len(at))
+    going = np.arange(len(at))
+    for begin in range(0, MOST_TERMS, len(TERMS)):
+        steps = TERMS + begin
+        ratios = (first + steps) * (second + steps) / (1.0 + steps) * (at[going] / (third[going] + steps))
+        terms = term[going] * np.cumprod(ratios, axis=0)
+        total[going] += terms.sum(axis=0)
+        term[going] = terms[-1]
+        # what is left of a series that shrinks by `at` from term to term
+        going = going[np.abs(term[going]) > PRECISION * (1.0 - at[going]) * np.abs(total[going])]
+        if not len(going):
+            break
     return total

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import hyp2f1
 
 from training.purchase_fit import fit_process
 from training.purchase_process import chance_active, expected_order_value, expected_orders, expected_spend
@@ -83,6 +84,22 @@ def test_expectations_move_the_right_way():
     assert (np.diff(chance_active(TRUE, orders, np.array([50.0, 150.0, 299.0]), age)) > 0).all()
     few, many = (expected_order_value(TRUE, np.array([n]), np.array([100.0]))[0] for n in (1.0, 50.0))
     assert few < many < 100.0
+
+
+@pytest.mark.parametrize("age", [0.0, 3.0, 30.0, 300.0])
+def test_young_buyers_who_soon_leave_are_expected_as_scipy_says(age):
+    """There the series is long: the paper's own form with SciPy's function is the reference."""
+    process = {"r": 0.147, "alpha": 0.73, "a": 6.36, "b": 5.41}
+    r, alpha, a, b = process.values()
+    repeats, days = np.array([0.0, 1.0, 3.0]), 180.0
+    last = np.where(repeats > 0, age * 0.9, 0.0)
+    series = hyp2f1(r + repeats, b + repeats, a + b + repeats - 1, days / (alpha + age + days))
+    grown = 1 - ((alpha + age) / (alpha + age + days)) ** (r + repeats) * series
+    active = chance_active(process, repeats, last, np.full(3, age))
+    reference = (a + b + repeats - 1) / (a - 1) * grown * active
+
+    found = expected_orders(process, repeats, last, np.full(3, age), days=days)
+    assert found == pytest.approx(reference, rel=1e-6)
 
 
 @pytest.mark.parametrize("a", [0.5, 1.0, 1.0 + 1e-7, 3.0])
