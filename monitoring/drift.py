@@ -72,7 +72,7 @@ def training_rows(lake: Lake, info: VersionInfo, model: Model) -> pl.DataFrame:
         raise NotComputableError(f"version {info.version} of 'clv' does not say what it was trained on: train again")
     label = timedelta(days=int(model.params.get("label_days", LABEL_DAYS)))
     newest = datetime.fromisoformat(info.tags["labels_end"]) - label
-    rows = lake.scan(table, pinned).filter(pl.col("as_of") <= newest, pl.col("tx_count") > 0)
+    rows = lake.scan(table, pinned).filter(pl.col("as_of") <= newest)
     found = rows.filter(pl.col("as_of") == pl.col("as_of").max()).collect()
     return found.sample(min(REFERENCE_ROWS, found.height), seed=0)
 

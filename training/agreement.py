@@ -30,7 +30,11 @@ class Agreement:
 
 def agreement(left: Array, right: Array) -> Agreement:
     """Compare two columns of answers of equal length: numbers, text, or lists of either."""
-    differences = [_difference(np.asarray(one), np.asarray(other)) for one, other in zip(left, right, strict=True)]
+    differences: list[float | None]
+    if left.dtype.kind == right.dtype.kind == "f":
+        differences = relative(left, right).tolist()
+    else:
+        differences = [_difference(np.asarray(one), np.asarray(other)) for one, other in zip(left, right, strict=True)]
     known = [value for value in differences if value is not None]
     return Agreement(
         rows=len(differences),

@@ -16,17 +16,15 @@ MARGIN = 0.02
 """Share of a named baseline's own gain over the simple one that a candidate may lack: these come as metrics alone."""
 
 
-def refusals(use_case: UseCase, evidence: Evidence, *, champion: str) -> list[str]:
+def refusals(use_case: UseCase, evidence: Evidence) -> list[str]:
     """The reasons against a candidate that the evidence gives; empty where there is none.
-
-    `champion` is the kind of the model that it was compared with already: a simple baseline needs no second word.
 
     It must beat the simple baseline by more than noise, be as good as every named baseline, beat the simple one in most
     windows of the backtest, be no better than chance when trained on shuffled labels, show no sign of a leak, and be
     calibrated where it answers a probability.
     """
     checks: tuple[Callable[[UseCase, Evidence], Iterable[str]], ...] = (
-        *([] if champion == "baseline" else [_simple_baseline]),
+        _simple_baseline,
         _named_baselines,
         _backtest,
         _shuffled,

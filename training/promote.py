@@ -14,7 +14,7 @@ from training.evidence import Evidence
 from training.promotions import PromotionReport
 from training.registry import Registry, VersionInfo
 from training.settings import TrainingSettings
-from training.train import CONTINUES, Progress, register
+from training.train import CONTINUES, Progress, flat, register
 from training.use_case import Dataset, Decision, Metrics, UseCase
 
 
@@ -57,7 +57,7 @@ def promote(
         label_features(lake, found.feature_table, run=run)
     data = data or found.dataset(lake)
     rival = champion or next(info for info in versions.values() if info.kind == "baseline")
-    judged = _Judged(found, registry, data, candidate=_unseen(candidate, versions, data))
+    judged = _Judged(found, registry, data, candidate=_unseen(candidate, versions, data), lake=lake)
     decision = judged.decide(_unseen(rival, versions, data))
     final = None
     if decision.promote:
@@ -131,8 +131,11 @@ def _unseen(info: VersionInfo, versions: dict[int, VersionInfo], data: Dataset) 
 class _Judged:
     """A candidate before the gate: its metrics on the test rows beside the others', and what training found."""
 
-    def __init__(self, use_case: UseCase, registry: Registry, data: Dataset, *, candidate: VersionInfo) -> None:
+    def __init__(
+        self, use_case: UseCase, registry: Registry, data: Dataset, *, candidate: VersionInfo, lake: Lake
+    ) -> None:
         self._use_case, self._registry, self._data, self._info = use_case, registry, data, candidate
+        self._lake = lake
         self._model = registry.load(candidate)
         told = registry.evidence(candidate)
         self.evidence = self._renewed(Evidence.from_json(told)) if told else None
@@ -153,7 +156,7 @@ class _Judged:
         decision = self._use_case.gate(self.metrics["candidate"], self.metrics["champion"])
         against = [] if decision.promote else list(decision.reasons)
         if self.evidence:
-            against += gate.refusals(self._use_case, self.evidence, champion=champion.kind)
+            against += gate.refusals(self._use_case, self.evidence)
         elif self._info.kind != "baseline":
             against.append("nothing is known of its training: train it again")
         return Decision(promote=False, reasons=against) if against else decision
@@ -163,12 +166,9 @@ class _Judged:
         if _is_of(self._info, self._data):
             return evidence
         baseline = self._use_case.fit_baseline(self._data)
-        return replace(
-            evidence,
-            metrics=self._use_case.evaluate(self._model, self._data),
-            baseline=self._use_case.evaluate(baseline, self._data),
-            references=self._use_case.references(self._data),
-            gain=examine.gain(self._use_case, self._model, baseline, self._data),
+        earlier = len(evidence.windows) - 1
+        return examine.examine(
+            self._use_case, self._model, baseline, self._data, lake=self._lake, windows=max(earlier, 0)
         )
 
 
@@ -183,6 +183,7 @@ def _refit(
 ) -> VersionInfo:
     """The candidate's recipe on all elapsed labels, with the metrics that the candidate had on the holdout."""
     data = use_case.dataset(lake, refit=True)
+    holdout = candidate.metrics | (flat(evidence) if evidence else {})
     model = use_case.fit_baseline(data) if candidate.kind == "baseline" else use_case.fit(data)
     continues = {}
     if use_case.continued:
@@ -193,7 +194,7 @@ def _refit(
         use_case,
         model,
         data=data,
-        metrics={f"holdout_{name}": value for name, value in candidate.metrics.items()},
+        metrics={f"holdout_{name}": value for name, value in holdout.items()},
         tags={"fit": "refit", "refit_of": str(candidate.version), **continues},
         evidence=evidence,
     )

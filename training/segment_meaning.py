@@ -1,6 +1,5 @@
 """What segments mean: ids that stay over retrainings, names, and profiles that a marketer understands."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,20 +67,6 @@ def continued(model: Model, champion: Model, data: Dataset) -> Model:
     inputs = tabular.to_columns(data.train, list(model.defaults))
     moved = float(np.mean(matched.ids(inputs) != champion.ids(inputs)))
     return matched.replaced(params={"migration_rate": round(moved, 6)})
-
-
-def alike(data: Dataset, names: list[str]) -> Dataset:
-    """The same customers with nothing that tells them apart: each has the middle value of every input.
-
-    Permuted inputs would not do: any cut through them, nearest centres of pure noise too, lies well apart.
-    """
-    return replace(
-        data, train=_alike(data.train, names), extra={**data.extra, "known": _alike(data.extra["known"], names)}
-    )
-
-
-def _alike(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
-    return frame.with_columns(pl.col(name).cast(pl.Float64).median() for name in names)
 
 
 def _recent(profiles: list[dict[str, Any]], usual: float) -> list[bool]:

@@ -95,12 +95,13 @@ class UseCase:
     dataset: reads the lake, see `DatasetReader`; with `refit=True` trains on all elapsed labels, `test` is empty.
     predicts_label: whether the main output is an estimate of the rows' `label`, so that the two can be compared.
     not_for: what the model must not be used for, for its card.
-    shuffled: the same dataset with nothing to learn in `train`: labels (or what stands for them) permuted.
+    shuffled: the same dataset with nothing to learn in `train`: labels (or what stands for them) permuted by a seed;
+        absent where chance has no level, as for segments: noise can be cut into parts that lie apart.
     continued: with a new model, the one that it follows and the dataset it was fitted on: the new model with what must
         keep its meaning over retrainings, such as ids.
     fit / fit_baseline: train the candidate and the simple baseline.
     evaluate: metrics of a model on the dataset's test rows.
-    references: metrics of stronger named baselines, by name, for comparison only.
+    references: metrics of stronger named baselines, by name; the gate refuses a candidate that is worse.
     gate: candidate's metrics and champion's metrics on the same test rows; with `gains`, the candidate's hold
         `gain` and `gain_low` too.
     gains: how much better the first model is than the second in the primary metric (positive is better), on each of
@@ -131,7 +132,7 @@ class UseCase:
     explain: Callable[[Model, Columns, Columns], dict[str, Any]]
     example: Callable[[Dataset], tuple[Columns, Columns]]
     gains: Callable[[Model, Model, Dataset], np.ndarray[Any, Any]] | None = None
-    shuffled: Callable[[Dataset], Dataset] | None = None
+    shuffled: Callable[[Dataset, int], Dataset] | None = None
     predicts_label: bool = False
     not_for: str = ""
     continued: Callable[[Model, Model, Dataset], Model] | None = None

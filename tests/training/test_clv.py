@@ -169,7 +169,7 @@ def test_a_prospect_is_not_taken_for_a_buyer():
 
 def test_a_model_of_shuffled_labels_is_refused(data):
     """Where nothing is to be learnt, the average customer is answered and stays the champion."""
-    noise = CLV.shuffled(data)
+    noise = CLV.shuffled(data, 0)
     candidate, baseline = CLV.fit(noise), CLV.fit_baseline(noise)
     gain = bootstrap.summary(CLV.gains(candidate, baseline, noise))
 

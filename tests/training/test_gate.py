@@ -31,7 +31,7 @@ GOOD = Evidence(
 
 def test_good_evidence_gives_no_reason():
     """One lost window of three is no majority, and a feature may rank well."""
-    assert refusals(CLV, GOOD, champion="trees") == []
+    assert refusals(CLV, GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def test_good_evidence_gives_no_reason():
 )
 def test_each_fault_is_a_reason(changed, reason):
     """In plain words, and alone."""
-    (told,) = refusals(CLV, replace(GOOD, **changed), champion="trees")
+    (told,) = refusals(CLV, replace(GOOD, **changed))
 
     assert re.search(reason, told)
 
 
 def test_a_candidate_as_good_as_a_named_baseline_passes():
     """Within 2 % of what the plain rule gains, as the two cannot be told apart without its answers."""
-    assert refusals(CLV, replace(GOOD, references={"repeat": {"rmse": 49.5}}), champion="trees") == []
+    assert refusals(CLV, replace(GOOD, references={"repeat": {"rmse": 49.5}})) == []
 
 
 @pytest.mark.parametrize(("promised", "refused"), [(0.10, False), (0.12, False), (0.20, True), (0.05, True)])
@@ -75,9 +75,9 @@ def test_a_probability_must_come_true(promised, refused):
         deciles=((promised, 0.10), (promised, 0.10)),
     )
 
-    assert [
-        bool(reason.startswith("its probabilities")) for reason in refusals(PROPENSITY, evidence, champion="logistic")
-    ] == [True] * refused
+    assert [bool(reason.startswith("its probabilities")) for reason in refusals(PROPENSITY, evidence)] == [
+        True
+    ] * refused
 
 
 def test_evidence_survives_the_registry():

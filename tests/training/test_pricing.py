@@ -199,7 +199,7 @@ def test_traffic_of_a_tiny_shop_is_chance():
 def test_shuffled_prices_teach_nothing(tiny_lake):
     """Each product keeps its prices and its sales, but not together: the gate refuses."""
     data = PRICING.dataset(tiny_lake)
-    mixed = PRICING.shuffled(data)
+    mixed = PRICING.shuffled(data, 0)
     for name in ("log_price", "units"):
         assert mixed.train.sort("product_id", name)[name].equals(data.train.sort("product_id", name)[name])
     assert not mixed.train["log_price"].equals(data.train["log_price"])

@@ -82,7 +82,7 @@ def test_where_nothing_is_to_be_learnt_the_base_rate_is_answered(responders):
 def test_shuffled_outcomes_are_the_same_ones(tiny_lake):
     """In another order, of the training exposures alone."""
     data = PROPENSITY.dataset(tiny_lake)
-    shuffled = PROPENSITY.shuffled(data)
+    shuffled = PROPENSITY.shuffled(data, 0)
 
     assert shuffled.train["label"].sum() == data.train["label"].sum()
     assert not shuffled.train["label"].equals(data.train["label"])

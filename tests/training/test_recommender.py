@@ -287,7 +287,7 @@ def test_nothing_is_learned_from_shuffled_purchases(tiny_lake):
     baseline = use_case.fit_baseline(data)
     gains = {
         name: use_case.gains(use_case.fit(rows), baseline, data)
-        for name, rows in {"real": data, "shuffled": use_case.shuffled(data)}.items()
+        for name, rows in {"real": data, "shuffled": use_case.shuffled(data, 0)}.items()
     }
     assert np.quantile(gains["real"], 0.05) > 0
     assert np.quantile(gains["shuffled"], 0.05) <= 0

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from training.agreement import agreement
 from training.code_version import differences, tags
+from training.columns import object_array
 from training.pins import ERASED
 from training.registry import Registry
 from training.repeat import RepeatError, train_like
@@ -81,10 +83,10 @@ def test_other_code_is_told():
 @pytest.mark.parametrize(
     ("left", "right", "told"),
     [
-        ([1.0, float("nan")], [1.0, float("nan")], "2 answers are the same to the last bit"),
-        ([1.0, 2.0], [1.0, 2.0002], "2 answers agree to 1.0e-04 of their size"),
-        (["a", "b"], ["a", "c"], "50.0% of 2 answers are the same"),
-        ([[1, 2], [3]], [[1, 2], [3]], "2 answers are the same to the last bit"),
+        (np.array([1.0, np.nan]), np.array([1.0, np.nan]), "2 answers are the same to the last bit"),
+        (np.array([1.0, 2.0]), np.array([1.0, 2.0002]), "2 answers agree to 1.0e-04 of their size"),
+        (object_array(["a", "b"]), object_array(["a", "c"]), "50.0% of 2 answers are the same"),
+        (object_array([[1, 2], [3]]), object_array([[1, 2], [3]]), "2 answers are the same to the last bit"),
     ],
 )
 def test_agreement_is_told_in_words(left, right, told):

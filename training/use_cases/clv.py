@@ -83,9 +83,9 @@ def fit_baseline(data: Dataset) -> Model:
     return ConstantModel("clv", output="clv_180d", value=float(label.mean()), defaults=defaults, beside=levels)
 
 
-def shuffled(data: Dataset) -> Dataset:
+def shuffled(data: Dataset, seed: int) -> Dataset:
     """The same with each training customer's spend given to another one."""
-    order = np.random.default_rng(0).permutation(data.train.height)
+    order = np.random.default_rng(seed).permutation(data.train.height)
     labels = data.train.select("label", "label_half")[order]
     return replace(data, train=data.train.with_columns(labels))
 

@@ -66,10 +66,7 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
         chosen.select("product_id", "week"), on=["product_id", "week"], how="semi", maintain_order="left"
     )
     test = weeks.filter(pl.col("week") >= start)
-    newest = lake.scan(FEATURES, versions[FEATURES]).filter(pl.col("as_of") <= start).collect()
-    if newest.is_empty():
-        newest = lake.scan(FEATURES, versions[FEATURES]).collect()
-    newest = newest.filter(pl.col("as_of") == pl.col("as_of").max())
+    newest = lake.scan(FEATURES, versions[FEATURES]).filter(pl.col("as_of") == pl.col("as_of").max()).collect()
     return Dataset(
         train=train,
         test=test.clear() if refit else test,
@@ -83,11 +80,11 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     )
 
 
-def shuffled(data: Dataset) -> Dataset:
+def shuffled(data: Dataset, seed: int) -> Dataset:
     """The weeks of each product in the order of another draw: what was paid has nothing to do with what was sold."""
     paid = ["log_price", *(name for name in elasticity.CONTROLS if name in data.train.columns)]
     drawn = data.train.select(
-        pl.struct(paid).shuffle(seed=0).over("product_id", mapping_strategy="group_to_rows").alias("paid")
+        pl.struct(paid).shuffle(seed=seed).over("product_id", mapping_strategy="group_to_rows").alias("paid")
     )
     return replace(
         data, train=data.train.drop(paid).with_columns(drawn["paid"].struct.unnest()).select(data.train.columns)

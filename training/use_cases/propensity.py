@@ -97,12 +97,12 @@ def fit_baseline(data: Dataset) -> Model:
     return ConstantModel("propensity", output="prob_response", value=rate, defaults=tabular.medians(data.train, NAMES))
 
 
-def shuffled(data: Dataset) -> Dataset:
+def shuffled(data: Dataset, seed: int) -> Dataset:
     """The same with each training exposure's outcome given to another one, of any campaign.
 
     Within campaigns it would not do: those reach different customers, so that their rates tell customers apart.
     """
-    return replace(data, train=data.train.with_columns(pl.col("label").shuffle(seed=0)))
+    return replace(data, train=data.train.with_columns(pl.col("label").shuffle(seed=seed)))
 
 
 def evaluate(model: Model, data: Dataset) -> Metrics:

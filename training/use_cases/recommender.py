@@ -35,8 +35,7 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     Raises:
         InteractionsError: there are no interactions before that cutoff.
     """
-    given = versions or {}
-    versions = {table: given[table] if table in given else lake.version(table) for table in TABLES}
+    versions = versions or {table: lake.version(table) for table in TABLES}
     reader = Reader(lake, versions)
     clock = reader.clock()
     if clock is None:
@@ -69,12 +68,12 @@ def fit_baseline(data: Dataset) -> Model:
     return als.fit_popularity(data.extra["past"])
 
 
-def shuffled(data: Dataset) -> Dataset:
+def shuffled(data: Dataset, seed: int) -> Dataset:
     """The same numbers of purchases and of buyers, but who bought what is drawn by lot, before and after the cutoff."""
     past, (before, rows) = data.extra["past"], data.extra["tuning"]
-    mixed = shuffled_past(past, seed=0)
-    drawn = np.random.default_rng(2).permutation(rows.height)
-    tuning = (shuffled_past(before, seed=1), rows.with_columns(rows["bought"].gather(drawn)))
+    mixed = shuffled_past(past, seed=3 * seed)
+    drawn = np.random.default_rng(3 * seed + 2).permutation(rows.height)
+    tuning = (shuffled_past(before, seed=3 * seed + 1), rows.with_columns(rows["bought"].gather(drawn)))
     return replace(data, train=mixed.interactions, extra={"past": mixed, "tuning": tuning})
 
 

@@ -73,11 +73,6 @@ def fit(data: Dataset) -> Model:
     return segment_meaning.described(model, known, days=data.extra["known_days"])
 
 
-def shuffled(data: Dataset) -> Dataset:
-    """All customers alike; see `segment_meaning.alike`."""
-    return segment_meaning.alike(data, NAMES)
-
-
 def fit_baseline(data: Dataset) -> Model:
     """The rule: thirds of spend, halved by recency."""
     monetary, recency = (data.train[name].cast(pl.Float64).drop_nulls() for name in ("monetary", "recency_days"))
@@ -215,9 +210,9 @@ def example(data: Dataset) -> tuple[Columns, Columns]:
     return tabular.to_columns(data.train.head(5), NAMES), {}
 
 
-def _moments(moments: list[datetime], end: datetime | None) -> tuple[int, datetime, datetime]:
+def _moments(moments: list[datetime], end: datetime) -> tuple[int, datetime, datetime]:
     for days in NEXT_DAYS:
-        elapsed = [moment for moment in moments if end and moment + timedelta(days=days) <= end + timedelta(days=1)]
+        elapsed = [moment for moment in moments if moment + timedelta(days=days) <= end]
         if len(elapsed) > 1:
             return days, elapsed[-2], elapsed[-1]
     raise SegmentationDataError(
@@ -273,7 +268,6 @@ SEGMENTATION = UseCase(
     explain=explain,
     example=example,
     gains=gains,
-    shuffled=shuffled,
     continued=segment_meaning.continued,
 )
 NAMES = [feature.name for feature in SEGMENTATION.features]
