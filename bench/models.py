@@ -99,8 +99,7 @@ def measure(use_case: UseCase, lake: Lake, truth: Path | None) -> None:
     for name, metrics in use_case.references(data).items():
         _row(name.replace("_", " "), metrics, names)
     better = gain(use_case, model, baseline, data)
-    low = better.get("gain_low", np.nan)
-    print(f"gain in {use_case.primary_metric} over the simple baseline: {better['gain']:.4g}, at least {low:.4g}")
+    print(f"gain in {use_case.primary_metric}: {better['gain']:.4g}, at least {better['gain_low']:.4g}")
     if truth and use_case.name in TRUTHS:
         print(f"beside the truth: {_listed(TRUTHS[use_case.name](model, data, truth))}")
     sys.stdout.flush()
@@ -128,9 +127,9 @@ def clv_truth(model: Model, data: Dataset, truth: Path) -> Metrics:
     oracle = known["expected_revenue_180d"].fill_null(0).to_numpy()
     ours = _answers(model, data, "clv_180d")
     actual = data.test["label"].to_numpy()
-    reached, possible = (regression.metrics(actual, column)["spearman"] for column in (ours, oracle))
+    reached, possible = (regression.rank_correlation(actual, column) for column in (ours, oracle))
     return {
-        "spearman with expected revenue": regression.metrics(oracle, ours)["spearman"],
+        "spearman with expected revenue": regression.rank_correlation(oracle, ours),
         "spearman with what came": reached,
         "the oracle's": possible,
         "share": reached / possible,

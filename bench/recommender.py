@@ -23,7 +23,6 @@ from lakehouse.sources.synthetic.sessions import HABIT
 from lakehouse.storage import Lake
 from training.interactions import HORIZON, TABLES, Past, Reader, histories
 from training.popularity_recommender import PopularityRecommender
-from training.recommend_request import History
 from training.settings import TrainingSettings
 from training.use_case import Dataset, Metrics
 from training.use_cases import recommender
@@ -97,7 +96,7 @@ class Oracle(PopularityRecommender):
 
     def answer(self, rows: Any) -> Any:
         """As others, but the history only says who it is."""
-        self._whose = iter([self._chances[history.digest()] for history, _ in rows if isinstance(history, History)])
+        self._whose = iter([self._chances[history.digest()] for history, _ in rows])
         return super().answer(rows)
 
     def _scores(self, known: Any, repeats: Any) -> Any:

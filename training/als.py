@@ -33,13 +33,6 @@ def fit_history(past: Past, blend: Mapping[str, Any]) -> HistoryRecommender:
     return HistoryRecommender(catalogue, params, factors=factors, lift=lift)
 
 
-def with_blend(model: HistoryRecommender, **blend: Any) -> HistoryRecommender:
-    """The same factors, blended otherwise."""
-    return HistoryRecommender(
-        model.catalogue, {**model.params, **blend}, factors=model.factors, lift=model.lift, lists=None
-    )
-
-
 def latest_histories(past: Past) -> Sequence[History]:
     """The histories of the customers seen last, at most 20,000."""
     seen = past.interactions.group_by("customer_id").agg(pl.col("recency_days").min())

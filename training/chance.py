@@ -15,7 +15,7 @@ def shuffled_gain(use_case: UseCase, baseline: Model, data: Dataset, *, gain: fl
     The first of at most five shuffles that is at chance is given, else the one that gains least; `gain` is the
     candidate's. Empty where the use case has no shuffle.
     """
-    if use_case.shuffled is None or use_case.gains is None:
+    if use_case.shuffled is None:
         return {}
     found = []
     for number in range(SHUFFLES):

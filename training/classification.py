@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from training.regression import ranks
 from training.use_case import Metrics
 
 Array = np.ndarray[Any, Any]
@@ -15,9 +16,7 @@ def auc(actual: Array, predicted: Array) -> float:
     ones, zeros = int(positive.sum()), int((~positive).sum())
     if not ones or not zeros:
         return 0.5
-    _, inverse, counts = np.unique(predicted, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+    return float((ranks(predicted)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
 def metrics(actual: Array, predicted: Array) -> Metrics:

@@ -23,7 +23,7 @@ LIFT_PRIOR = 10.0
 
 
 def eligible(interactions: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The products that may be recommended, by id, with `buyers`, `popularity` and `purchases`, and what chose them.
+    """The products that may be recommended, by id, with `buyers`, `popularity`, and what chose them.
 
     Eligible is what was sold lately, of a large catalogue the products with the most buyers.
     """
@@ -33,7 +33,6 @@ def eligible(interactions: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
         .agg(
             buyers=pl.len(),
             popularity=pl.col("recency_weight").sum(),
-            purchases=pl.col("purchase_count").sum(),
             last_sold_days=pl.col("recency_days").min(),
         )
     )

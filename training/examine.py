@@ -45,11 +45,8 @@ def examine(use_case: UseCase, model: Model, baseline: Model, data: Dataset, *, 
 
 
 def gain(use_case: UseCase, model: Model, other: Model, data: Dataset) -> Metrics:
-    """What a model gains over another in the primary metric, with its interval where rows can be resampled."""
-    if use_case.gains is not None:
-        return bootstrap.summary(use_case.gains(model, other, data))
-    ours, theirs = (use_case.evaluate(fitted, data)[use_case.primary_metric] for fitted in (model, other))
-    return {"gain": ours - theirs if use_case.higher_is_better else theirs - ours}
+    """What a model gains over another in the primary metric, with its interval over resampled rows."""
+    return bootstrap.summary(use_case.gains(model, other, data))
 
 
 def _deciles(actual: Array, predicted: Array) -> tuple[tuple[float, float], ...]:

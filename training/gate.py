@@ -7,7 +7,7 @@ import numpy as np
 from training import leaks
 from training.chance import at_chance
 from training.evidence import Evidence
-from training.use_case import Metrics, UseCase
+from training.use_case import UseCase
 
 SHARE = (0.75, 1.25)
 """What a probability promises in sum, over what came, where it is more than chance."""
@@ -40,7 +40,7 @@ def is_better(use_case: UseCase, ours: float, theirs: float) -> bool:
 
 
 def _simple_baseline(use_case: UseCase, evidence: Evidence) -> Iterable[str]:
-    if not low(evidence.gain) > 0:
+    if not evidence.gain["gain_low"] > 0:
         metric = use_case.primary_metric
         yield (
             f"{metric} {evidence.metrics[metric]:.4g} does not beat the simple baseline's "
@@ -95,8 +95,3 @@ def _calibration(use_case: UseCase, evidence: Evidence) -> Iterable[str]:
             f"its probabilities are not calibrated: it promises {predicted.mean():.3g} responses per row, "
             f"{actual.mean():.3g} came"
         )
-
-
-def low(gain: Metrics) -> float:
-    """The lower bound of a gain; the gain itself where rows cannot be resampled."""
-    return gain.get("gain_low", gain["gain"])

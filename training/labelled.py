@@ -11,7 +11,7 @@ Array = np.ndarray[Any, Any]
 
 
 def inputs(use_case: UseCase, data: Dataset) -> Columns:
-    """The features that the test rows carry; none for a use case whose rows are no inputs."""
+    """The features that the test rows carry: all, none, or those that a row shares with what is answered about."""
     return tabular.to_columns(data.test, [f.name for f in use_case.features if f.name in data.test.columns])
 
 

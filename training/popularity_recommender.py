@@ -133,6 +133,13 @@ def best(scores: Array, k: int) -> Array:
     if k >= scores.shape[1]:
         return np.argsort(-scores, axis=1, kind="stable")
     top = np.sort(np.argpartition(-scores, k, axis=1)[:, :k], axis=1)
+    taken = np.take_along_axis(scores, top, axis=1)
+    least = taken.min(axis=1, keepdims=True)
+    # of equal scores at the end any may be taken, and which one would depend on who else is asked for
+    cut = (scores == least).sum(axis=1) > (taken == least).sum(axis=1)
+    for row in np.flatnonzero(cut):
+        above, equal = np.flatnonzero(scores[row] > least[row]), np.flatnonzero(scores[row] == least[row])
+        top[row] = np.sort(np.concatenate([above, equal[: k - len(above)]]))
     order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
     return np.take_along_axis(top, order, axis=1)
 

@@ -80,7 +80,7 @@ class PriceModel:
         }
 
     def curve(self, inputs: Columns, options: Columns) -> list[dict[str, float]]:
-        """What the first row's product would sell in 28 days at prices over the allowed range, lowest price first.
+        """What the first row's product would sell in 28 days at prices that trust and observation allow, lowest first.
 
         Each point has `price`, `units`, `revenue` and `margin` (the revenue where no cost is given). Empty where the
         elasticity is not identified or the recent units are unknown.

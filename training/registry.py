@@ -55,7 +55,6 @@ class Registry:
         example: tuple[Columns, Columns],
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
-        params: Mapping[str, Any] | None = None,
         figures: Mapping[str, Any] | None = None,
         card: str = "",
         evidence: Mapping[str, Any] | None = None,
@@ -75,7 +74,7 @@ class Registry:
             tags["digest"] = artifact.digest(folder)
             with mlflow.start_run(experiment_id=self._experiment(name), run_name=f"{name} {model.kind}") as run:
                 mlflow.set_tags(tags)
-                mlflow.log_params({**model.params, **(params or {})})
+                mlflow.log_params(dict(model.params))
                 mlflow.log_metrics(dict(metrics))
                 for file_name, figure in (figures or {}).items():
                     mlflow.log_figure(figure, f"figures/{file_name}")

@@ -51,7 +51,7 @@ def normalised_gini(actual: Array, predicted: Array) -> float:
 
 def rank_correlation(left: Array, right: Array) -> float:
     """Spearman's rho, ties sharing their rank; 0 where one of them never varies."""
-    return _correlation(_ranks(left), _ranks(right))
+    return _correlation(ranks(left), ranks(right))
 
 
 def decile_figure(actual: Array, predicted: Array, *, title: str) -> Any:
@@ -77,14 +77,15 @@ def _decile_error(actual: Array, predicted: Array) -> float:
 
 def _gini(actual: Array, by: Array) -> float:
     """Twice the covariance of amount and rank over the mean; tied rows share their rank, so a constant scores 0."""
-    ranks = _ranks(by) / len(by)
-    return 2 * float(np.mean((actual - actual.mean()) * ranks)) / max(float(actual.mean()), 1e-12)
+    shares = ranks(by) / len(by)
+    return 2 * float(np.mean((actual - actual.mean()) * shares)) / max(float(actual.mean()), 1e-12)
 
 
-def _ranks(values: Array) -> Array:
+def ranks(values: Array) -> Array:
+    """The rank of each value from 1, tied ones sharing theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Array = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return ranks
+    found: Array = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return found
 
 
 def _correlation(left: Array, right: Array) -> float:

@@ -11,10 +11,9 @@ import polars as pl
 from training import tabular
 from training.logistic import fit_line, log_odds
 from training.response_model import Array, ResponseModel, blend, design
-from training.tree_fit import as_trees, boost, raw_scores
+from training.tree_fit import as_trees, boost, enough_customers, raw_scores
 
 FOLDS = 4
-MOST_ROWS = 100_000
 TREES = {
     "objective": "binary",
     "num_leaves": 7,
@@ -34,7 +33,7 @@ RARE = 0.02
 
 def fit_response(train: pl.DataFrame, *, names: list[str]) -> ResponseModel:
     """The model of exposures with the named inputs, `campaign_id`, `customer_id` and `label`."""
-    rows = _some(train)
+    rows = enough_customers(train)
     inputs, defaults = tabular.to_columns(rows, names), tabular.medians(rows, names)
     maybe_unknown = [name for name in names if RARE < float(np.isnan(inputs[name]).mean()) < 1 - RARE]
     matrix, label = design(inputs, defaults, maybe_unknown), rows["label"].to_numpy()
@@ -44,14 +43,6 @@ def fit_response(train: pl.DataFrame, *, names: list[str]) -> ResponseModel:
     trees = as_trees([boost(matrix, label, rounds=ROUNDS, params=TREES)], width=matrix.shape[1])
     params: dict[str, Any] = {"tree_share": share, "maybe_unknown": maybe_unknown, "rows": rows.height}
     return ResponseModel(trees, line, defaults=defaults, params=params)
-
-
-def _some(train: pl.DataFrame) -> pl.DataFrame:
-    """All rows of as many customers as are enough, chosen by hash."""
-    if train.height <= MOST_ROWS:
-        return train
-    share = MOST_ROWS / train.height
-    return train.filter(pl.col("customer_id").hash(seed=1) % 10_000 < int(10_000 * share))
 
 
 def _share(matrix: Array, label: Array, customers: pl.Series) -> float | None:

@@ -68,7 +68,7 @@ def silhouettes(rows: Array, ids: Array) -> Array:
 
 
 def sample(count: int, most: int = SILHOUETTE_ROWS) -> Array:
-    """At most 2,000 row numbers, the same ones every time: silhouettes compare all pairs."""
+    """At most `most` row numbers, the same ones every time; silhouettes compare all pairs."""
     generator = np.random.default_rng(0)
     return np.sort(generator.choice(count, min(count, most), replace=False))
 

@@ -13,11 +13,9 @@ from training import spend_design, tabular
 from training.purchase_fit import fit_process
 from training.spend_design import HORIZON_DAYS, Array
 from training.spend_model import LEVELS, SpendModel, to_scale
-from training.tree_fit import as_trees, boost, raw_scores
+from training.tree_fit import as_trees, boost, enough_customers, raw_scores
 
 FOLDS = 3
-MOST_ROWS = 100_000
-"""More rows cost time and do not rank better."""
 PRIOR_PROSPECTS = 100
 NOISE = 2.0
 """Standard errors by which the blend must beat the mean on unseen customers; else the mean is answered."""
@@ -30,7 +28,7 @@ def fit_spend(train: pl.DataFrame, *, names: list[str], label_days: int) -> Spen
 
     `label` is spend per 180 days in a window of `label_days`, `label_half` in the window's first half.
     """
-    rows = _some(train)
+    rows = enough_customers(train)
     inputs, defaults = tabular.to_columns(rows, names), tabular.medians(rows, names)
     values = spend_design.filled(inputs, defaults)
     newest = (rows["as_of"] == rows["as_of"].max()).to_numpy()
@@ -58,14 +56,6 @@ def fit_spend(train: pl.DataFrame, *, names: list[str], label_days: int) -> Spen
         "rows": rows.height,
     }
     return SpendModel(as_trees(boosters, width=matrix.shape[1]), defaults=defaults, params=params)
-
-
-def _some(train: pl.DataFrame) -> pl.DataFrame:
-    """All rows of as many customers as are enough, chosen by hash."""
-    if train.height <= MOST_ROWS:
-        return train
-    share = MOST_ROWS / train.height
-    return train.filter(pl.col("customer_id").hash(seed=1) % 10_000 < int(10_000 * share))
 
 
 def _boosted(matrix: Array, label: Array, fold: Array, unit: float) -> tuple[list[Any], Array]:

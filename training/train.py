@@ -39,7 +39,6 @@ class TrainReport:
     primary_metric: str
     evidence: Evidence
     first: bool
-    seconds: float
     data: Dataset = field(repr=False)
 
     @property
@@ -74,7 +73,6 @@ def train(
     Raises:
         ShopSphereError: unknown use case, tables missing, history too short, or the registry cannot be reached.
     """
-    started = time.monotonic()
     say = progress or _silent
     use_case = use_cases.get(name)
     registry, lake = Registry(settings), Lake(settings)
@@ -117,7 +115,6 @@ def train(
         primary_metric=use_case.primary_metric,
         evidence=evidence,
         first=champion is None,
-        seconds=time.monotonic() - started,
         data=data,
     )
 

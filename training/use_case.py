@@ -102,10 +102,9 @@ class UseCase:
     fit / fit_baseline: train the candidate and the simple baseline.
     evaluate: metrics of a model on the dataset's test rows.
     references: metrics of stronger named baselines, by name; the gate refuses a candidate that is worse.
-    gate: candidate's metrics and champion's metrics on the same test rows; with `gains`, the candidate's hold
-        `gain` and `gain_low` too.
+    gate: candidate's metrics and champion's metrics on the same test rows; the candidate's hold `gain_low` of `gains`.
     gains: how much better the first model is than the second in the primary metric (positive is better), on each of
-        many resamples of the test rows, the same rows for both (paired bootstrap); absent where rows are not the unit.
+        many resamples of the test rows, the same rows for both (paired bootstrap).
     example: inputs and options of a few rows (of `train`; NaN allowed), for golden rows and the registry's example.
     figures: matplotlib figures by file name that a person would look at.
     load: the model in an artifact folder, the inverse of `Model.save`.
@@ -131,7 +130,7 @@ class UseCase:
     load: Callable[[Path], Model]
     explain: Callable[[Model, Columns, Columns], dict[str, Any]]
     example: Callable[[Dataset], tuple[Columns, Columns]]
-    gains: Callable[[Model, Model, Dataset], np.ndarray[Any, Any]] | None = None
+    gains: Callable[[Model, Model, Dataset], np.ndarray[Any, Any]]
     shuffled: Callable[[Dataset, int], Dataset] | None = None
     predicts_label: bool = False
     not_for: str = ""

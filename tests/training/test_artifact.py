@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from training import artifact, bootstrap, columns, explain, tabular
+from training import artifact, bootstrap, columns, tabular
 from training.constant import ConstantModel
 
 EXAMPLE = ({"monetary": np.array([1.0, np.nan])}, {})
@@ -81,20 +81,6 @@ def test_unknown_and_absent_inputs_take_their_defaults():
     inputs = {"b": np.array([1.0, np.nan])}
 
     assert tabular.matrix(inputs, {"a": 5.0, "b": 7.0}).tolist() == [[5, 1], [5, 7]]
-
-
-def test_contributions_say_what_each_input_added():
-    """Of a sum, an input adds its distance to the default; the largest comes first."""
-
-    class Sum:
-        kind, params, defaults = "sum", {}, {"a": 1.0, "b": 2.0}
-
-        def predict(self, inputs, options):
-            return {"sum": inputs["a"] + inputs["b"]}
-
-    found = explain.contributions(Sum(), {"a": np.array([1.5]), "b": np.array([12.0])}, {}, output="sum")
-
-    assert [(entry["feature"], entry["contribution"]) for entry in found] == [("b", 10.0), ("a", 0.5)]
 
 
 def test_a_constant_gain_is_more_than_noise():

@@ -11,7 +11,7 @@ from training import als, artifact, blend, columns, eligible, item_models
 from training.catalogue import ALWAYS, Catalogue
 from training.history_recommender import HistoryRecommender
 from training.interactions import Past, histories, with_histories
-from training.popularity_recommender import PopularityRecommender
+from training.popularity_recommender import PopularityRecommender, best
 from training.recommend_request import HISTORY, History, as_of_day
 from training.use_case import Dataset
 from training.use_cases import get, recommender
@@ -93,6 +93,11 @@ def data_of(past, test=None, *, tuning=None):
 PLAIN = blend.params(blend.Weights(0.0, 0.0, 0.0), blend.Weights(0.0, 0.0, 0.0), regularization=0.1)
 
 
+def with_blend(model, **blend):
+    """The same factors, blended otherwise."""
+    return HistoryRecommender(model.catalogue, model.params | blend, factors=model.factors, lift=model.lift, lists=None)
+
+
 def board(size=12):
     """A checkerboard with the diagonal withheld: customers buy the products of their own colour, but for one."""
     rows = [(c, 100 + p, 1) for c in range(size) for p in range(size) if (c + p) % 2 == 0 and c != p]
@@ -111,6 +116,14 @@ def test_a_cold_customer_gets_what_is_popular_in_the_country(popular):
     assert list(india["item_ids"]) == [6, 8]
     assert list(india["item_reasons"]) == ["popular_in_country"] * 2
     assert list(ask(popular, k=1, country="Mars")["item_reasons"]) == ["popular"]
+
+
+def test_equal_scores_are_taken_by_position_whoever_else_is_asked_for():
+    """A row's list does not depend on how long another row's is."""
+    scores = np.array([[1.0, 3.0, 1.0, 1.0, 1.0, 2.0, 1.0, 1.0]], np.float32)
+
+    assert best(scores, 4).tolist() == [[1, 5, 0, 2]]
+    assert [best(scores, k)[0, :3].tolist() for k in (3, 5, 7, 8)] == [[1, 5, 0]] * 4
 
 
 @pytest.mark.parametrize(
@@ -154,19 +167,19 @@ def test_a_customer_unseen_in_training_is_folded_in():
 
 def test_repeats_are_a_default_and_an_option():
     """What is bought again is first with repeats, and absent without."""
-    model = als.with_blend(als.fit_history(board(), PLAIN), repeat=5.0)
+    model = with_blend(als.fit_history(board(), PLAIN), repeat=5.0)
     heavy = {"products": [100, 102], "weights": [1.0, 9.0]}
     assert ask(model, **heavy)["item_ids"][0] == 102
     assert ask(model, **heavy)["item_reasons"][0] == "repeat"
     assert not {100, 102} & set(ask(model, **heavy, include_repeats=0.0)["item_ids"])
-    without = als.with_blend(model, include_repeats=False)
+    without = with_blend(model, include_repeats=False)
     assert not {100, 102} & set(ask(without, **heavy)["item_ids"])
     assert ask(without, **heavy, include_repeats=1.0)["item_ids"][0] == 102
 
 
 def test_more_views_never_lower_a_product():
     """Interest counts without a purchase, and a viewed product is new."""
-    model = als.with_blend(als.fit_history(board(), PLAIN), new_interest=1.0)
+    model = with_blend(als.fit_history(board(), PLAIN), new_interest=1.0)
     places = [
         list(
             ask(model, [100, 102, 111], [1.0, 1.0, 0.0], 12, views=[0, 0, views], include_repeats=0.0)["item_ids"]
@@ -179,7 +192,7 @@ def test_more_views_never_lower_a_product():
 
 def test_a_list_rests_on_the_history():
     """A repeat rests on the purchases of itself."""
-    model = als.with_blend(als.fit_history(board(), PLAIN), repeat=5.0)
+    model = with_blend(als.fit_history(board(), PLAIN), repeat=5.0)
     inputs = {
         name: columns.object_array([np.array(part)])
         for name, part in zip(list(HISTORY)[:2], ([100, 102], [1.0, 9.0]), strict=True)

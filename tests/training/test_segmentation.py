@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from shopsphere.v1 import segmentation_pb2
 
-from training import segment_meaning, tabular
+from training import bootstrap, segment_meaning, tabular
 from training.use_case import Dataset
 from training.use_cases.segmentation import NAMES, SEGMENTATION
 
@@ -49,6 +49,13 @@ def three():
     return data, SEGMENTATION.fit(data)
 
 
+def verdict(model, data):
+    """What the gate says of a model beside the rule."""
+    rule = SEGMENTATION.fit_baseline(data)
+    metrics = SEGMENTATION.evaluate(model, data) | bootstrap.summary(SEGMENTATION.gains(model, rule, data))
+    return SEGMENTATION.gate(metrics, SEGMENTATION.evaluate(rule, data))
+
+
 def test_as_many_segments_as_kinds_of_customer(three):
     """In the order of their spend, stable, and passed by the gate against the rule."""
     data, model = three
@@ -56,8 +63,7 @@ def test_as_many_segments_as_kinds_of_customer(three):
     assert model.params["names"] == ["Low spend, lapsing", "Medium spend, recent", "High spend, recent"]
     ids = model.predict(tabular.to_columns(data.test, NAMES), {})["cluster_id"]
     assert ids.tolist() == np.repeat([0, 1, 2], 200).tolist()
-    metrics, rule = (SEGMENTATION.evaluate(one, data) for one in (model, SEGMENTATION.fit_baseline(data)))
-    assert SEGMENTATION.gate(metrics, rule).promote
+    assert verdict(model, data).promote
 
 
 def test_a_profile_says_who_they_are(three):
@@ -132,9 +138,7 @@ def test_customers_who_are_all_alike_are_one_segment(three):
     extra = {**data.extra, "known": alike(data.extra["known"])}
     model = SEGMENTATION.fit(replace(data, train=alike(data.train), extra=extra))
     assert model.params["segments"] == 1
-    decision = SEGMENTATION.gate(
-        SEGMENTATION.evaluate(model, data), SEGMENTATION.evaluate(SEGMENTATION.fit_baseline(data), data)
-    )
+    decision = verdict(model, data)
     assert not decision.promote
     assert "not stable" in decision.reasons[0]
 
@@ -143,9 +147,7 @@ def test_segments_that_tell_nothing_of_next_spend_are_refused(three):
     """However far apart they are."""
     data, model = three
     blind = replace(data, test=data.test.with_columns(pl.col("label").shuffle(seed=0)))
-    decision = SEGMENTATION.gate(
-        SEGMENTATION.evaluate(model, blind), SEGMENTATION.evaluate(SEGMENTATION.fit_baseline(blind), blind)
-    )
+    decision = verdict(model, blind)
     assert not decision.promote
     assert "makes no difference" in decision.reasons[0]
 

@@ -118,7 +118,7 @@ def references(data: Dataset) -> dict[str, Metrics]:
 def gate(candidate: Metrics, champion: Metrics) -> Decision:
     """Better by more than noise in root mean squared error, right in sum within a quarter, and not falsely sure."""
     reasons = []
-    if not candidate.get("gain_low", champion["rmse"] - candidate["rmse"]) > 0:
+    if not candidate["gain_low"] > 0:
         reasons.append(
             f"rmse {candidate['rmse']:.4g} is not below the champion's {champion['rmse']:.4g} by more than noise"
         )

@@ -140,7 +140,7 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
     """Expects demand better by more than noise, and most elasticities are negative."""
     reasons = []
     ours, theirs = candidate["rmse_log_units"], champion["rmse_log_units"]
-    if not candidate.get("gain_low", theirs - ours) > 0:
+    if not candidate["gain_low"] > 0:
         reasons.append(f"rmse of log units {ours:.4f} is not below the champion's {theirs:.4f} by more than noise")
     if candidate["share_negative"] < 0.5:
         reasons.append(f"only {candidate['share_negative']:.0%} of elasticities are negative")

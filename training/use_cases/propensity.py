@@ -128,7 +128,7 @@ def references(data: Dataset) -> dict[str, Metrics]:
 def gate(candidate: Metrics, champion: Metrics) -> Decision:
     """Ranks better by more than noise, within campaigns too, and its probabilities cost no more than the champion's."""
     reasons = []
-    if not candidate.get("gain_low", candidate["auc"] - champion["auc"]) > 0:
+    if not candidate["gain_low"] > 0:
         reasons.append(
             f"AUC {candidate['auc']:.3f} is not above the champion's {champion['auc']:.3f} by more than noise"
         )

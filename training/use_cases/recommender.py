@@ -33,9 +33,11 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     what was known 28 days before it with what was bought in between.
 
     Raises:
-        InteractionsError: there are no interactions before that cutoff.
+        InteractionsError: there are no interactions before that cutoff, or `versions` lack a table.
     """
     versions = versions or {table: lake.version(table) for table in TABLES}
+    if unpinned := [table for table in TABLES if table not in versions]:
+        raise InteractionsError(f"no version of {unpinned[0]} is pinned: train a new model")
     reader = Reader(lake, versions)
     clock = reader.clock()
     if clock is None:
@@ -132,7 +134,7 @@ def gains(candidate: Model, champion: Model, data: Dataset) -> Array:
 
 def gate(candidate: Metrics, champion: Metrics) -> Decision:
     """Better NDCG@10 than the champion by more than noise."""
-    new, old, low = candidate["ndcg_at_10"], champion["ndcg_at_10"], candidate.get("gain_low", 0.0)
+    new, old, low = candidate["ndcg_at_10"], champion["ndcg_at_10"], candidate["gain_low"]
     if not new > old:
         return Decision(promote=False, reasons=[f"NDCG@10 {new:.4f} is not above the champion's {old:.4f}"])
     if low < 0:

@@ -139,7 +139,7 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
             f"the segment tells {useful:.1%} of what customers spend next, less than {max(LEAST_USE, chance):.1%}: "
             "who is in which makes no difference"
         )
-    if not candidate.get("gain_low", candidate["silhouette"] - champion["silhouette"]) > 0:
+    if not candidate["gain_low"] > 0:
         reasons.append(
             f"silhouette {candidate['silhouette']:.3f} is not above the champion's {champion['silhouette']:.3f} "
             "by more than noise"
