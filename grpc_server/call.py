@@ -14,12 +14,12 @@ from grpc_server.state import ServedModel
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Call:
     """What is asked, transport apart: one entry per item everywhere.
 
     overrides: given features by name, NaN where absent. campaign_ids: "" where absent. k: None where absent.
-    min_price, max_price, unit_cost: NaN where absent.
+    min_price, max_price, unit_cost: NaN where absent, None where absent everywhere.
     recommend: what a recommendation asks for beside k; empty for none.
     """
 
@@ -35,15 +35,26 @@ class Call:
     explain: bool = False
     max_age_seconds: float | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether it asks for one entity by its id, and at most for k or a campaign."""
+        return (
+            len(self.entity_ids) == 1
+            and not self.overrides
+            and not self.explain
+            and self.max_age_seconds is None
+            and self.min_price is self.max_price is self.unit_cost is None
+        )
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(slots=True, kw_only=True)
 class Answers:
-    """One entry per item; where `errors` has one, the item's outputs mean nothing."""
+    """One entry per item, each output a sequence; where `errors` has one, the item's outputs mean nothing."""
 
     batch_id: str
     served: ServedModel
     snapshot: FeatureSnapshot | None
-    outputs: Mapping[str, Array]
+    outputs: Mapping[str, Any]
     errors: Sequence[CallError | None]
     campaign_ids: Sequence[str]
     request_features: Sequence[list[str]]

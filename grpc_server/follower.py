@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from grpc_server.champions import POINTER, read_pointer
-from grpc_server.online_features import FORMAT, write_snapshot
+from grpc_server.online_features import FORMAT, with_digests, write_snapshot
 from grpc_server.prediction_log import ship
 from grpc_server.settings import ServerSettings
 from lakehouse.errors import MissingTableError, ShopSphereError
@@ -188,12 +188,9 @@ def _histories(rows: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
     rows = rows.sort("customer_id", "product_id")
     counts = rows.group_by("customer_id", maintain_order=True).len()
     ends = counts["len"].cast(pl.Int64).cum_sum().to_numpy()
-    return {
-        "customer_id": counts["customer_id"].to_numpy(),
-        "starts": ends - counts["len"].cast(pl.Int64).to_numpy(),
-        "ends": ends,
-        **{name: rows[column].to_numpy() for name, column in HISTORY.items()},
-    }
+    starts = ends - counts["len"].cast(pl.Int64).to_numpy()
+    arrays = {name: rows[column].to_numpy() for name, column in HISTORY.items()}
+    return {"customer_id": counts["customer_id"].to_numpy(), **with_digests(arrays, starts, ends)}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from grpc_server.online_features import FORMAT, FeatureSnapshot, write_snapshot
+from grpc_server.online_features import FORMAT, FeatureSnapshot, with_digests, write_snapshot
 from grpc_server.prediction_log import CLOSED, OPEN, SpoolError, claim_orphans, read_records
 from training.recommend_request import HISTORY
 
@@ -133,9 +133,5 @@ def _histories(arrays: Mapping[str, Any], kept: Any) -> dict[str, Any]:
     lengths = arrays["ends"] - arrays["starts"]
     rows = np.repeat(kept, lengths)
     ends = np.cumsum(lengths[kept])
-    return {
-        "customer_id": arrays["customer_id"][kept],
-        "starts": ends - lengths[kept],
-        "ends": ends,
-        **{name: arrays[name][rows] for name in HISTORY},
-    }
+    history = {name: arrays[name][rows] for name in HISTORY}
+    return {"customer_id": arrays["customer_id"][kept], **with_digests(history, ends - lengths[kept], ends)}

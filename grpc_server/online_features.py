@@ -1,6 +1,7 @@
 """Feature snapshots: the rows of one as_of of a gold table, memory-mapped and sorted by key."""
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -8,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from training.recommend_request import HISTORY
+from training.recommend_request import HISTORY, History
 
 Array = np.ndarray[Any, Any]
 IDS, VALUES = "ids", "values"
 PLACES = ("starts", "ends")
 """Where each customer's entries are in the arrays of a history, which have one per customer and product."""
-FORMAT = "3"
+DIGESTS = "digests"
+"""Of each customer's history, by which a model finds the list that it computed ahead."""
+FORMAT = "4"
 """Part of each snapshot's folder name: a server leaves alone what another version of it wrote."""
 
 
@@ -24,7 +27,8 @@ def write_snapshot(
     """Write a snapshot: `arrays[key]` holds the sorted ids, the others one value per id, or what `history` needs."""
     folder.mkdir(parents=True)
     others = {name: array for name, array in arrays.items() if name != key}
-    apart = {name: array for name, array in others.items() if name in (*PLACES, *HISTORY) or array.dtype.kind == "U"}
+    own = (*PLACES, *HISTORY, DIGESTS)
+    apart = {name: array for name, array in others.items() if name in own or array.dtype.kind == "U"}
     names = [name for name in others if name not in apart]
     stored = {IDS: arrays[key], **apart}
     if names:
@@ -34,6 +38,17 @@ def write_snapshot(
     header = {"table": table, "version": version, "as_of": as_of.isoformat(), "key": key}
     header |= {"names": names, "arrays": list(stored)}
     (folder / "snapshot.json").write_text(json.dumps(header))
+
+
+def with_digests(history: Mapping[str, Array], starts: Array, ends: Array) -> dict[str, Array]:
+    """The arrays of a history with the customers' places in them and their digests."""
+    columns = {name: array[None] for name, array in history.items()}
+    places = zip(starts.tolist(), ends.tolist(), strict=True)
+    digests = [
+        History.of({name: column[:, start:end] for name, column in columns.items()}, 0).digest()
+        for start, end in places
+    ]
+    return {**history, **dict(zip(PLACES, (starts, ends), strict=True)), DIGESTS: np.array(digests, dtype=np.uint64)}
 
 
 def _matrix(columns: Sequence[Array], count: int) -> Array:
@@ -61,7 +76,8 @@ class FeatureSnapshot:
         self._ids = self._arrays[IDS]
         self._values = self._arrays.get(VALUES, np.full((1, 1), np.nan))
         self._columns = {name: number for number, name in enumerate(header["names"])}
-        self._chosen: dict[tuple[str, ...], Array] = {}
+        self._chosen: dict[tuple[str, ...], list[int]] = {}
+        self._sorted = self._ids.data
 
     def arrays(self) -> dict[str, Array]:
         """Ids and columns as they were given to `write_snapshot`."""
@@ -77,18 +93,39 @@ class FeatureSnapshot:
         found[found == len(self._ids)] = 0
         return np.where(self._ids[found] == ids, found, -1)
 
+    def position(self, entity_id: int) -> int:
+        """As `positions`, for one id."""
+        found = bisect_left(self._sorted, entity_id)
+        return found if found < len(self._sorted) and self._sorted[found] == entity_id else -1
+
+    def row(self, position: int, names: tuple[str, ...]) -> list[float]:
+        """As `rows`, for one position."""
+        values: list[float] = self._values[position].tolist()
+        return [values[column] for column in self._places(names)]
+
     def rows(self, positions: Array, names: tuple[str, ...]) -> Array:
         """The named values at n positions, n x k float64: NaN where the row, the name or the value is unknown."""
+        found: Array = self._values[positions[:, None], self._places(names)]
+        return found
+
+    def _places(self, names: tuple[str, ...]) -> list[int]:
         chosen = self._chosen.get(names)
         if chosen is None:
-            chosen = self._chosen[names] = np.array([self._columns.get(name, -1) for name in names], dtype=np.intp)
-        found: Array = self._values[positions[:, None], chosen]
-        return found
+            chosen = self._chosen[names] = [self._columns.get(name, -1) for name in names]
+        return chosen
 
     def text(self, name: str, position: int) -> str:
         """A text column at a position; empty where the row, the column or the value is unknown."""
         column = self._arrays.get(name)
         return "" if column is None or position < 0 else str(column[position])
+
+    def digest(self, position: int) -> int:
+        """The digest of a customer's history, from a snapshot of `gold.interactions`."""
+        return int(self._arrays[DIGESTS][position])
+
+    def history_length(self, position: int) -> int:
+        """The number of products in a customer's history."""
+        return int(self._arrays["ends"][position] - self._arrays["starts"][position])
 
     def history(self, position: int) -> tuple[Array, ...]:
         """A customer's products, their weights, views and carts, from a snapshot of `gold.interactions`.

@@ -37,13 +37,13 @@ class PredictionLog:
         self._opened_at = 0.0
         self._size = 0
 
-    def append(self, record: Mapping[str, Any]) -> None:
-        """Write one record; when this returns, it survives the death of the process.
+    def append(self, record: bytes) -> None:
+        """Write one record, JSON without a line's end; when this returns, it survives the death of the process.
 
         Raises:
             SpoolError: the disk refuses.
         """
-        line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+        line = record + b"\n"
         with self._lock:
             try:
                 file = self._open() if self._file is None else self._file

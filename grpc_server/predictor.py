@@ -1,17 +1,19 @@
 """The core of every call, unary or batch, gRPC or REST: validate, look up, predict, log, answer."""
 
+import secrets
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
-import numpy as np
-
-from grpc_server import checks
-from grpc_server.call import Answers, Array, Call
+from grpc_server import checks, record
+from grpc_server.call import Answers, Call
 from grpc_server.errors import CallError, no_champion, starting
 from grpc_server.metrics import Metrics
 from grpc_server.online_features import FeatureSnapshot
 from grpc_server.prediction_log import PredictionLog, SpoolError
-from grpc_server.state import StateHolder
+from grpc_server.single import Single, singles
+from grpc_server.state import State, StateHolder
 from grpc_server.work import Work
 from training.use_cases import get
 
@@ -23,6 +25,10 @@ class Predictor:
         self._holder = holder
         self._log = log
         self._metrics = metrics
+        self._own = secrets.token_hex(10)
+        self._calls = count()
+        self._singles: Mapping[str, Single] = {}
+        holder.on_swap(self._prepare)
 
     def predict(self, call: Call) -> Answers:
         """Answer all items of a call.
@@ -30,6 +36,19 @@ class Predictor:
         Raises:
             CallError: there is no champion, the features are too old, or the log cannot take the answers.
         """
+        batch_id = f"{self._own}{next(self._calls):012x}"
+        single = self._singles.get(call.use_case) if call.plain else None
+        answered = single.answer(call, batch_id) if single else None
+        if answered is None:
+            return self._work(call, batch_id)
+        answers, logged = answered
+        self._write(answers, call, {name: (value,) for name, value in logged.items()}, (0,))
+        return answers
+
+    def _prepare(self, state: State) -> None:
+        self._singles = singles(state)
+
+    def _work(self, call: Call, batch_id: str) -> Answers:
         use_case = get(call.use_case)
         errors = checks.violations(use_case, call)
         state = self._holder.current
@@ -42,8 +61,9 @@ class Predictor:
         self._check_age(call, snapshot)
         work = Work(use_case=use_case, served=served, snapshot=snapshot, state=state, call=call, errors=errors)
         work.run()
-        answers = work.answers()
-        self._write(answers, work)
+        answers = work.answers(batch_id)
+        columns = {name: record.plain(values) for name, values in work.logged.items()}
+        self._write(answers, call, columns, work.valid.tolist())
         return answers
 
     def _check_age(self, call: Call, snapshot: FeatureSnapshot | None) -> None:
@@ -54,41 +74,16 @@ class Predictor:
             known = f"are as of {snapshot.as_of}" if snapshot else "do not exist"
             raise CallError("FAILED_PRECONDITION", "FEATURES_TOO_OLD", f"the features {known}, older than asked")
 
-    def _write(self, answers: Answers, work: Work) -> None:
-        rows = work.valid.tolist()
-        if not rows:
+    def _write(self, answers: Answers, call: Call, columns: Mapping[str, Sequence[Any]], items: Sequence[int]) -> None:
+        if not len(items):
             return
-        served, snapshot = answers.served, answers.snapshot
-        record = {
-            "ids": [answers.prediction_id(item) for item in rows],
-            "entity_ids": [work.call.entity_ids[item] for item in rows],
-            "use_case": work.use_case.name,
-            "model_name": work.use_case.name,
-            "model_version": served.version,
-            "alias": served.alias,
-            "feature_table": snapshot.table if snapshot else None,
-            "feature_version": snapshot.version if snapshot else None,
-            "as_of": snapshot.as_of.isoformat() if snapshot else None,
-            "predicted_at": datetime.now(UTC).replace(tzinfo=None).isoformat(),
-            "columns": {name: _plain(values) for name, values in work.logged.items()},
-            "request_features": [answers.request_features[item] for item in rows],
-            "default_features": [answers.default_features[item] for item in rows],
-            "warnings": [answers.warnings[item] for item in rows],
-        }
         try:
-            self._log.append(record)
+            self._log.append(record.line(answers, call, columns, items))
         except SpoolError as error:
-            self._metrics.log_dropped.inc(len(rows))
+            self._metrics.log_dropped.inc(len(items))
             raise CallError(
                 "UNAVAILABLE",
                 "LOG_UNAVAILABLE",
                 "the prediction log cannot take the answer; try again",
                 retry_seconds=1,
             ) from error
-
-
-def _plain(values: Array) -> list[Any]:
-    if values.dtype == object:
-        return [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
-    plain: list[Any] = values.tolist()
-    return plain

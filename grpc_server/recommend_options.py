@@ -35,6 +35,9 @@ class RecommendOptions:
             yield Violation("country", f"is longer than {MAX_COUNTRY} characters")
 
 
+NOTHING_ASKED = RecommendOptions()
+
+
 def options(asked: Sequence[RecommendOptions]) -> dict[str, Array]:
     """The model's options, one entry per item; what items have in common is converted once."""
     excluded = {item.exclude_product_ids: product_ids(item.exclude_product_ids).tolist() for item in {*asked}}

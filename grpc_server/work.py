@@ -1,6 +1,5 @@
 """One call on its way: where each input comes from, what the model is asked and what it says."""
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from grpc_server.call import Answers, Array, Call
 from grpc_server.errors import CallError, not_found
 from grpc_server.online_features import FeatureSnapshot
 from grpc_server.recommend_histories import histories, with_country
-from grpc_server.recommend_options import RecommendOptions, lake_id, options
+from grpc_server.recommend_options import NOTHING_ASKED, lake_id, options
 from grpc_server.state import ServedModel, State
 from training import tabular
 from training.columns import object_array
@@ -40,7 +39,7 @@ class Work:
         unknown = np.full(count, -1, dtype=np.int64)
         self.positions = snapshot.positions(self.ids) if snapshot else unknown
         self.campaign_ids = list(call.campaign_ids) or [""] * count
-        self.asked = list(call.recommend) or [RecommendOptions()] * count
+        self.asked = list(call.recommend) or [NOTHING_ASKED] * count
         self.warnings: list[list[str]] = [list(served.warnings) for _ in range(count)]
         self.request_features: list[list[str]] = [[] for _ in range(count)]
         self.default_features: list[list[str]] = [[] for _ in range(count)]
@@ -81,10 +80,10 @@ class Work:
         if self.call.explain:
             self.explanation = self.use_case.explain(self.served.model, inputs, options)
 
-    def answers(self) -> Answers:
+    def answers(self, batch_id: str) -> Answers:
         """What the services turn into messages."""
         return Answers(
-            batch_id=uuid.uuid4().hex,
+            batch_id=batch_id,
             served=self.served,
             snapshot=self.snapshot,
             outputs=self.outputs,

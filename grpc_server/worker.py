@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import uvicorn
@@ -14,8 +13,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from grpc_server.champions import POINTER, load_state, read_pointer
-from grpc_server.interceptors import CallInterceptor
 from grpc_server.metrics import Metrics
+from grpc_server.mount import Mount
+from grpc_server.poll_thread import PollThreadExecutor
 from grpc_server.prediction_log import PredictionLog, backlog_files
 from grpc_server.predictor import Predictor
 from grpc_server.rest import make_app
@@ -25,7 +25,6 @@ from grpc_server.state import State, StateHolder
 
 logger = logging.getLogger(__name__)
 WATCH_SECONDS = 0.2
-THREADS = 8
 DRAIN_SECONDS = 10
 MAX_MESSAGE_BYTES = 4 << 20
 
@@ -43,11 +42,10 @@ class Worker:
         predictor = Predictor(self._holder, self._log, self._metrics)
         self._health = health.HealthServicer()
         self._grpc = grpc.server(
-            ThreadPoolExecutor(THREADS),
-            interceptors=[CallInterceptor(self._metrics)],
+            PollThreadExecutor(),
             options=[("grpc.so_reuseport", 1), ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)],
         )
-        add_services(self._grpc, predictor, self._holder)
+        add_services(Mount(self._grpc, self._metrics), predictor, self._holder)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], self._grpc)
         self._grpc.add_insecure_port(f"{settings.host}:{settings.grpc_port}")

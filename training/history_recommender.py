@@ -13,7 +13,7 @@ import numpy as np
 from training import artifact
 from training.catalogue import Catalogue
 from training.fold_in import FoldIn, confidence
-from training.popularity_recommender import Answer, Known, PopularityRecommender
+from training.popularity_recommender import REPEAT, SIMILAR, Answer, Known, PopularityRecommender
 from training.recommend_request import Asked, History
 from training.stored_lists import LENGTH, StoredLists
 from training.use_case import Columns
@@ -62,15 +62,26 @@ class HistoryRecommender(PopularityRecommender):
         """The same model with the lists of these histories stored, of those with an eligible product."""
         histories = [history for history in histories if len(self.catalogue.positions(history.product_ids)[0])]
         asked = Asked.of({"k": np.array([LENGTH])}, 0)
-        positions = np.full((len(histories), LENGTH), -1, np.int32)
-        scores = np.zeros((len(histories), LENGTH), np.float32)
+        shape = (len(histories), LENGTH)
+        positions, scores, bought = np.full(shape, -1, np.int32), np.zeros(shape, np.float32), np.zeros(shape, bool)
         answers = PopularityRecommender.answer(self, [(history, asked) for history in histories])
-        for row, (ids, values, _) in enumerate(answers):
+        for row, (ids, values, reasons) in enumerate(answers):
             index, known = self.catalogue.positions(ids)  # what fills a short list up is not eligible
             positions[row, : len(index)], scores[row, : len(index)] = index, values[known]
+            bought[row, : len(index)] = reasons[known] == REPEAT
         digests = np.array([history.digest() for history in histories], dtype=np.uint64)
-        lists = StoredLists.of(digests, positions, scores)
+        lists = StoredLists.of(digests, positions, scores, bought)
         return HistoryRecommender(self.catalogue, self.params, factors=self.factors, lift=self.lift, lists=lists)
+
+    def predict_known(self, digest: int, k: int, as_of_day: float) -> dict[str, list[Any]] | None:
+        """As `predict`, for one row without options whose history has this digest; None where no list is stored."""
+        found = self._list(digest, k, as_of_day)
+        if found is None:
+            return None
+        positions, scores, bought = found
+        reasons = [REPEAT if own else SIMILAR for own in bought.tolist()]
+        ids = self.catalogue.product_ids[positions].tolist()
+        return {"item_ids": ids, "item_scores": scores.astype(np.float64).tolist(), "item_reasons": reasons}
 
     def supporting(self, inputs: Columns, options: Columns, product_ids: Array) -> list[list[int]]:
         """For each product of one row's answer, up to three products of the history that raised its score most."""
@@ -94,7 +105,7 @@ class HistoryRecommender(PopularityRecommender):
         return {"factors": self.factors, "lift": self.lift, **lists}
 
     def _reason(self) -> str:
-        return "similar"
+        return SIMILAR
 
     def _own(self, weights: Array, interest: Array, repeats: bool) -> Array:
         own: Array = self.params["repeat"] * weights + self.params[_INTEREST[repeats]] * interest
@@ -110,13 +121,18 @@ class HistoryRecommender(PopularityRecommender):
 
     def _stored(self, history: History, asked: Asked) -> Answer | None:
         plain = asked.include_repeats is None and not asked.categories and not len(asked.excluded)
-        if self.lists is None or not plain or self._day(asked) != self.params.get("as_of_day", np.inf):
+        if not plain or self.lists is None or not len(history.product_ids):
             return None
-        found = self.lists.find(history.digest(), asked.k) if len(history.product_ids) else None
+        found = self._list(history.digest(), asked.k, self._day(asked))
         if found is None:
             return None
-        positions, scores = found
-        return self._told(self.catalogue.product_ids[positions], scores.astype(np.float64), history, asked, "similar")
+        positions, scores, _ = found
+        return self._told(self.catalogue.product_ids[positions], scores.astype(np.float64), history, asked, SIMILAR)
+
+    def _list(self, digest: int, k: int, as_of_day: float) -> tuple[Array, Array, Array] | None:
+        if self.lists is None or as_of_day != self.params.get("as_of_day", np.inf):
+            return None
+        return self.lists.find(digest, k)
 
 
 _TREND = {True: "trend", False: "new_trend"}
@@ -129,11 +145,10 @@ def load(folder: Path) -> PopularityRecommender:
     catalogue, arrays = Catalogue.of(stored.arrays), stored.arrays
     if stored.kind == PopularityRecommender.kind:
         return PopularityRecommender(catalogue, stored.params)
-    lists = {name: arrays[name] for name in ("digests", "list_positions", "list_scores") if name in arrays}
     return HistoryRecommender(
         catalogue,
         stored.params,
         factors=arrays["factors"],
         lift=arrays["lift"],
-        lists=StoredLists(**lists) if lists else None,
+        lists=StoredLists.load(arrays),
     )

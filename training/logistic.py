@@ -1,6 +1,7 @@
 """Logistic regression on standardised logarithms: fitted with scikit-learn, answered with NumPy alone."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,3 +38,12 @@ def log_odds(line: Mapping[str, Array], matrix: Array) -> Array:
     """The line's answer per row."""
     answer: Array = standardised(line, matrix) @ line["weights"] + line["intercept"]
     return answer
+
+
+def log_odds_of(line: Mapping[str, Sequence[float]], row: Sequence[float]) -> float:
+    """The line's answer for one row; `line` holds lists and, as a list of one, the intercept."""
+    numbers = zip(row, line["means"], line["scales"], line["weights"], strict=True)
+    return line["intercept"][0] + sum(
+        weight * ((math.copysign(math.log1p(abs(value)), value) - mean) / scale)
+        for value, mean, scale, weight in numbers
+    )

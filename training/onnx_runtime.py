@@ -28,5 +28,5 @@ class OnnxFunction:
 
     def __call__(self, matrix: Array) -> Array:
         """The output for an n x k matrix, as it comes from ONNX (32-bit floats)."""
-        result: Array = self._session.run(self._output, {self._input: matrix.astype(np.float32)})[0]
+        result: Array = self._session.run(self._output, {self._input: matrix.astype(np.float32, copy=False)})[0]
         return result

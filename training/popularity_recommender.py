@@ -18,6 +18,8 @@ Answer = tuple[Array, Array, Array]
 Known = tuple[Array, Array, Array]
 """Of a history: catalogue positions of its eligible products, their weights and their interest."""
 BLOCK_ROWS = 256
+REPEAT, SIMILAR = "repeat", "similar"
+"""Reasons: bought before; by the model."""
 
 
 class PopularityRecommender:
@@ -117,14 +119,14 @@ class PopularityRecommender:
     def _told(self, ids: Array, scores: Array, history: History, asked: Asked, reason: str) -> Answer:
         """The list with its reasons, filled up with the rest of the catalogue where it is short."""
         bought = set(history.bought.tolist())
-        reasons = ["repeat" if item in bought else reason for item in ids.tolist()]
+        reasons = [REPEAT if item in bought else reason for item in ids.tolist()]
         missing = asked.k - len(ids)
         if missing > 0 and len(self.catalogue.rest_ids):
             others = self.catalogue.rest(asked.categories, self._day(asked), self._unwanted(history, asked))[:missing]
             lowest = min(float(scores[-1]), 0.0) if len(scores) else 0.0
             ids = np.concatenate([ids, others])
             scores = np.concatenate([scores, lowest - np.arange(1.0, len(others) + 1)])
-            reasons += ["repeat" if item in bought else "popular" for item in others.tolist()]
+            reasons += [REPEAT if item in bought else "popular" for item in others.tolist()]
         return ids, scores, columns.object_array(reasons)
 
 

@@ -1,13 +1,15 @@
 """Demand by price: constant elasticities per product, and the price that they suggest within guardrails."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from training import artifact
+from training import artifact, scalars
 from training.columns import object_array
+from training.scalars import Numbers
 from training.truncated_poisson import expected
 from training.use_case import Columns
 
@@ -17,6 +19,9 @@ TRUST = 0.15
 CONFIDENCE = 1.645
 """One-sided 95 %: a move must gain by more than the elasticity's uncertainty; also the ends of its 90 % interval."""
 CURVE_POINTS = 11
+PRICES = ("avg_price", "base_price", "min_price", "max_price")
+ASKED = ("request_min_price", "request_max_price", "unit_cost")
+"""The inputs and options that a suggestion is made of, beside the product."""
 
 
 class PriceModel:
@@ -44,40 +49,23 @@ class PriceModel:
         always hold.
         """
         count = len(next(iter(options.values()), next(iter(inputs.values()), ())))
-        current = self._current(inputs, count)
+        given = {name: self._column(inputs, name, count) for name in PRICES}
+        asked = {name: self._column(options, name, count) for name in ASKED}
         elasticity, error = self._elasticity(options, count)
-        cost = np.nan_to_num(self._column(options, "unit_cost", count))
-        margin = (current - cost) / current
-        certain = np.abs(1 + elasticity * margin) > CONFIDENCE * error * np.abs(margin)
-        free, best = _move(current, elasticity, cost=cost, margin=margin, certain=certain)
-        observed = np.clip(free, *self._observed(inputs, current))
-        covered = np.ceil(np.round(np.fmax(np.round(observed, 2), cost) * 100, 6)) / 100
-        floor, ceiling = (self._column(options, f"request_{name}", count) for name in ("min_price", "max_price"))
-        bounded = np.fmin(np.fmax(covered, floor), ceiling)
-        suggested = np.maximum(bounded, np.fmax(np.fmin(0.01, ceiling), floor))
-        moved = np.abs(np.round(observed, 2) - np.round(current, 2)) > 0
-        earned = np.where(cost > 0, "margin", "revenue")
-        reason = np.where(np.isnan(elasticity), "not_identified", np.where(certain & moved, earned, "kept"))
-        reason = np.where(covered > np.round(observed, 2), "cost", reason)
-        reason = np.where(suggested != covered, "bounds", reason)
-        guardrails = {
-            "trust_region": certain & (observed == free) & (free != best),
-            "observed_range": observed != free,
-            "unit_cost": covered > np.round(observed, 2),
-            "request_min_price": suggested > covered,
-            "request_max_price": suggested < covered,
-        }
+        found = self._suggest(given, asked, elasticity, error)
+        guardrails = found.pop("guardrails")
         binding = [",".join(name for name, rows in guardrails.items() if rows[row]) for row in range(count)]
-        return {
-            "price_suggested": suggested,
-            "price_reason": object_array(reason.tolist()),
-            "elasticity": elasticity,
-            "elasticity_p5": elasticity - CONFIDENCE * error,
-            "elasticity_p95": elasticity + CONFIDENCE * error,
-            "unbounded_price": np.where(np.isfinite(best) & (best > 0), best, free),
-            "current_price": current,
-            "binding_guardrails": object_array(binding),
-        }
+        found["price_reason"] = object_array(found["price_reason"].tolist())
+        return {**found, "binding_guardrails": object_array(binding)}
+
+    def predict_one(self, inputs: Mapping[str, float], options: Mapping[str, Any]) -> dict[str, Any]:
+        """As `predict`, for the numbers of one row."""
+        given = {name: inputs.get(name, np.nan) for name in PRICES}
+        asked = {name: options.get(name, np.nan) for name in ASKED}
+        elasticity, error = self._known.get(options.get("product_id", -1), (np.nan, np.nan))
+        found = self._suggest(given, asked, elasticity, error, scalars)
+        binding = ",".join(name for name, binds in found.pop("guardrails").items() if binds)
+        return {**found, "binding_guardrails": binding}
 
     def curve(self, inputs: Columns, options: Columns) -> list[dict[str, float]]:
         """What the first row's product would sell in 28 days at prices that trust and observation allow, lowest first.
@@ -85,11 +73,12 @@ class PriceModel:
         Each point has `price`, `units`, `revenue` and `margin` (the revenue where no cost is given). Empty where the
         elasticity is not identified or the recent units are unknown.
         """
-        current, (elasticity, _) = self._current(inputs, 1)[0], self._elasticity(options, 1)
-        sold = self._column(inputs, "units", 1)[0]
+        given = {name: float(self._column(inputs, name, 1)[0]) for name in (*PRICES, "units")}
+        current, (elasticity, _) = self._current(given, scalars), self._elasticity(options, 1)
+        sold = given["units"]
         if not np.isfinite(elasticity[0]) or not sold > 0:
             return []
-        low, high = (ends[0] for ends in self._observed(inputs, np.array([current])))
+        low, high = self._observed(given, current, scalars)
         floor, ceiling = (self._column(options, f"request_{name}", 1)[0] for name in ("min_price", "max_price"))
         low = np.fmin(np.fmax(max(low, current * (1 - TRUST)), floor), ceiling)
         high = np.fmin(np.fmax(min(high, current * (1 + TRUST)), floor), ceiling)
@@ -131,16 +120,63 @@ class PriceModel:
         """The inverse of `save`."""
         return cls(stored.kind, defaults=stored.defaults, params=stored.params, arrays=stored.arrays)
 
-    def _current(self, inputs: Columns, count: int) -> Array:
-        """What is paid now: the recent average price, else the list price, else the training default."""
-        price = self._column(inputs, "avg_price", count)
-        price = np.where(np.isnan(price), self._column(inputs, "base_price", count), price)
-        return np.where(np.isnan(price) | (price <= 0), self.defaults["avg_price"], price)
+    @cached_property
+    def _known(self) -> Mapping[int, tuple[float, float]]:
+        """Elasticity and error by product."""
+        columns = (self._arrays[name].tolist() for name in ("product_ids", "elasticity", "error"))
+        return {product: pair for product, *pair in zip(*columns, strict=True)}  # type: ignore[misc]
 
-    def _observed(self, inputs: Columns, current: Array) -> tuple[Array, Array]:
+    def _suggest(
+        self,
+        given: Mapping[str, Numbers],
+        asked: Mapping[str, Numbers],
+        elasticity: Numbers,
+        error: Numbers,
+        xp: Any = np,
+    ) -> dict[str, Any]:
+        """The outputs of columns or of one row, see `training.scalars`; `guardrails` says of each whether it binds."""
+        current = self._current(given, xp)
+        cost = xp.where(xp.isnan(asked["unit_cost"]), 0.0, asked["unit_cost"])
+        margin = (current - cost) / current
+        certain = abs(1 + elasticity * margin) > CONFIDENCE * error * abs(margin)
+        free, best = _move(current, elasticity, cost=cost, certain=certain, xp=xp)
+        observed = xp.clip(free, *self._observed(given, current, xp))
+        rounded = xp.round(observed, 2)
+        covered = xp.ceil(xp.round(xp.fmax(rounded, cost) * 100, 6)) / 100
+        floor, ceiling = asked["request_min_price"], asked["request_max_price"]
+        bounded = xp.fmin(xp.fmax(covered, floor), ceiling)
+        suggested = xp.maximum(bounded, xp.fmax(xp.fmin(0.01, ceiling), floor))
+        moved = certain & (abs(rounded - xp.round(current, 2)) > 0)
+        reason = xp.where(moved, xp.where(cost > 0, "margin", "revenue"), "kept")
+        reason = xp.where(xp.isnan(elasticity), "not_identified", reason)
+        reason = xp.where(covered > rounded, "cost", reason)
+        reason = xp.where(suggested != covered, "bounds", reason)
+        return {
+            "price_suggested": suggested,
+            "price_reason": reason,
+            "elasticity": elasticity,
+            "elasticity_p5": elasticity - CONFIDENCE * error,
+            "elasticity_p95": elasticity + CONFIDENCE * error,
+            "unbounded_price": xp.where(xp.isfinite(best) & (best > 0), best, free),
+            "current_price": current,
+            "guardrails": {
+                "trust_region": certain & (observed == free) & (free != best),
+                "observed_range": observed != free,
+                "unit_cost": covered > rounded,
+                "request_min_price": suggested > covered,
+                "request_max_price": suggested < covered,
+            },
+        }
+
+    def _current(self, given: Mapping[str, Numbers], xp: Any = np) -> Numbers:
+        """What is paid now: the recent average price, else the list price, else the training default."""
+        price = given["avg_price"]
+        price = xp.where(xp.isnan(price), given["base_price"], price)
+        return xp.where(xp.isnan(price) | (price <= 0), self.defaults["avg_price"], price)
+
+    def _observed(self, given: Mapping[str, Numbers], current: Numbers, xp: Any = np) -> tuple[Numbers, Numbers]:
         """The lowest and highest price observed; the price of today always is within."""
-        low, high = (self._column(inputs, name, len(current)) for name in ("min_price", "max_price"))
-        return np.fmin(low, current), np.fmax(high, current)
+        return xp.fmin(given["min_price"], current), xp.fmax(given["max_price"], current)
 
     def _elasticity(self, options: Columns, count: int) -> tuple[Array, Array]:
         product_ids = np.asarray(options.get("product_id", np.full(count, -1)))
@@ -158,9 +194,11 @@ class PriceModel:
         return np.asarray(columns.get(name, np.full(count, np.nan)), dtype=np.float64)
 
 
-def _move(current: Array, elasticity: Array, *, cost: Array, margin: Array, certain: Array) -> tuple[Array, Array]:
+def _move(
+    current: Numbers, elasticity: Numbers, *, cost: Numbers, certain: Numbers, xp: Any
+) -> tuple[Numbers, Numbers]:
     """The price within the trust region, and the one that earns most: cost * e / (1 + e), without end where e >= -1."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        best = np.where(elasticity < -1, cost * elasticity / (1 + elasticity), np.inf)
-    best = np.where(certain, best, current)
-    return np.where(certain, np.clip(best, current * (1 - TRUST), current * (1 + TRUST)), current), best
+    falls = elasticity < -1
+    best = xp.where(falls, cost * elasticity / xp.where(falls, 1 + elasticity, 1.0), xp.inf)
+    best = xp.where(certain, best, current)
+    return xp.where(certain, xp.clip(best, current * (1 - TRUST), current * (1 + TRUST)), current), best

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from training.scalars import Numbers
+
 Array = np.ndarray[Any, Any]
 TERMS = np.arange(200.0)[:, None]
 """Of the hypergeometric series, at a time; more are needed the younger a buyer is."""
@@ -18,14 +20,16 @@ BESIDE_ONE = 1e-5
 """How near `a` may be to 1, where the closed form divides by zero."""
 
 
-def history(inputs: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+def history(inputs: Mapping[str, Numbers], xp: Any = np) -> tuple[Numbers, Numbers, Numbers]:
     """Repeat orders, days from first to last order, and days from first order to now, from CLV's inputs."""
-    repeats = np.maximum(inputs["tx_count"] - 1.0, 0.0)
-    age = np.maximum(inputs["tenure_days"], inputs["recency_days"])
-    return repeats, np.where(repeats > 0, age - inputs["recency_days"], 0.0), age
+    repeats = xp.maximum(inputs["tx_count"] - 1.0, 0.0)
+    age = xp.maximum(inputs["tenure_days"], inputs["recency_days"])
+    return repeats, xp.where(repeats > 0, age - inputs["recency_days"], 0.0), age
 
 
-def expected_orders(process: Mapping[str, float], repeats: Array, last: Array, age: Array, *, days: float) -> Array:
+def expected_orders(
+    process: Mapping[str, float], repeats: Numbers, last: Numbers, age: Numbers, *, days: float, xp: Any = np
+) -> Numbers:
     """Orders of the next `days` of buyers with `repeats` orders after their first, the last after `last` days of `age`.
 
     `process` holds r, alpha (days), a and b. The hypergeometric function is Euler-transformed, so that its series
@@ -34,30 +38,34 @@ def expected_orders(process: Mapping[str, float], repeats: Array, last: Array, a
     r, alpha, a, b = (process[name] for name in ("r", "alpha", "a", "b"))
     a = a if abs(a - 1.0) > BESIDE_ONE else 1.0 + BESIDE_ONE
     share = days / (alpha + age + days)
-    series = _hypergeometric(a + b - 1.0 - r, a - 1.0, a + b + repeats - 1.0, share)
+    summed = _hypergeometric if xp is np else _hypergeometric_of_one
+    series = summed(a + b - 1.0 - r, a - 1.0, a + b + repeats - 1.0, share)
     grown = (a + b + repeats - 1.0) / (a - 1.0) * (1.0 - (1.0 - share) ** (a - 1.0) * series)
-    return np.maximum(grown * chance_active(process, repeats, last, age), 0.0)
+    return xp.maximum(grown * chance_active(process, repeats, last, age, xp), 0.0)
 
 
-def chance_active(process: Mapping[str, float], repeats: Array, last: Array, age: Array) -> Array:
+def chance_active(process: Mapping[str, float], repeats: Numbers, last: Numbers, age: Numbers, xp: Any = np) -> Numbers:
     """The chance that a buyer has not left for good; 1 for those of a single order, who leave only after a repeat."""
     r, alpha, a, b = (process[name] for name in ("r", "alpha", "a", "b"))
-    logs = (r + repeats) * np.log((alpha + age) / (alpha + last))
-    odds = a / (b + np.maximum(repeats, 1.0) - 1.0) * np.exp(np.minimum(logs, 700.0))
-    return np.where(repeats > 0, 1.0 / (1.0 + odds), 1.0)
+    logs = (r + repeats) * xp.log((alpha + age) / (alpha + last))
+    odds = a / (b + xp.maximum(repeats, 1.0) - 1.0) * xp.exp(xp.minimum(logs, 700.0))
+    return xp.where(repeats > 0, 1.0 / (1.0 + odds), 1.0)
 
 
-def expected_order_value(process: Mapping[str, float], orders: Array, mean_value: Array) -> Array:
+def expected_order_value(process: Mapping[str, float], orders: Numbers, mean_value: Numbers, xp: Any = np) -> Numbers:
     """The mean value of a buyer's coming orders: the own mean, shrunk to all buyers' the more, the fewer the orders."""
     p, q, gamma = (process[name] for name in ("p", "q", "gamma"))
-    return p * (gamma + orders * np.maximum(mean_value, 0.0)) / (p * orders + q - 1.0)
+    return p * (gamma + orders * xp.maximum(mean_value, 0.0)) / (p * orders + q - 1.0)
 
 
-def expected_spend(process: Mapping[str, float], inputs: Mapping[str, Array], *, days: float) -> Array:
+def expected_spend(
+    process: Mapping[str, float], inputs: Mapping[str, Numbers], *, days: float, xp: Any = np
+) -> Numbers:
     """Orders times order value for the next `days`, in money; 0 for who never bought."""
-    orders = np.maximum(inputs["tx_count"], 1.0)
-    value = expected_order_value(process, orders, inputs["monetary"] / orders)
-    return np.where(inputs["tx_count"] > 0, value * expected_orders(process, *history(inputs), days=days), 0.0)
+    orders = xp.maximum(inputs["tx_count"], 1.0)
+    value = expected_order_value(process, orders, inputs["monetary"] / orders, xp)
+    coming = expected_orders(process, *history(inputs, xp), days=days, xp=xp)
+    return xp.where(inputs["tx_count"] > 0, value * coming, 0.0)
 
 
 def _hypergeometric(first: float, second: float, third: Array, at: Array) -> Array:
@@ -73,5 +81,16 @@ def _hypergeometric(first: float, second: float, third: Array, at: Array) -> Arr
         # what is left of a series that shrinks by `at` from term to term
         going = going[np.abs(term[going]) > PRECISION * (1.0 - at[going]) * np.abs(total[going])]
         if not len(going):
+            break
+    return total
+
+
+def _hypergeometric_of_one(first: float, second: float, third: float, at: float) -> float:
+    """The same for one row."""
+    total = term = 1.0
+    for step in range(MOST_TERMS):
+        term *= (first + step) * (second + step) / (1.0 + step) * (at / (third + step))
+        total += term
+        if abs(term) <= PRECISION * (1.0 - at) * abs(total):
             break
     return total

@@ -3,13 +3,16 @@
 Adding log-odds rather than probabilities ranks as well, and makes the contributions of both parts exact in sum.
 """
 
+import math
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from training import artifact, logistic, tabular, trees
+from training import artifact, logistic, scalars, tabular, trees
+from training.scalars import Numbers
 from training.trees import Trees
 from training.use_case import Columns
 
@@ -41,6 +44,14 @@ class ResponseModel:
         line = logistic.log_odds(self._line, matrix)
         return {"prob_response": sigmoid(blend(line, self._trees.scores(matrix)[:, 0], self.params["tree_share"]))}
 
+    def predict_one(self, inputs: Mapping[str, float], options: Mapping[str, Any]) -> dict[str, float]:
+        """As `predict`, for the numbers of one row."""
+        unknown = [float(math.isnan(inputs.get(name, math.nan))) for name in self.params["maybe_unknown"]]
+        row = [*tabular.filled(inputs, self.defaults).values(), *unknown]
+        log_odds = logistic.log_odds_of(self._numbers, row)
+        both = blend(log_odds, self._trees.scores_of(row)[0], self.params["tree_share"])
+        return {"prob_response": sigmoid(both, scalars)}
+
     def contributions(self, inputs: Columns) -> tuple[float, dict[str, float]]:
         """The log-odds before anything is known of one row, and what each input adds to them: exact in sum.
 
@@ -61,6 +72,11 @@ class ResponseModel:
         """The values of one row that `contributions` names."""
         row = tabular.matrix({name: column[:1] for name, column in inputs.items()}, self.defaults)[0]
         return dict(zip(self.defaults, row.tolist(), strict=True))
+
+    @cached_property
+    def _numbers(self) -> dict[str, list[float]]:
+        """The line as lists."""
+        return {name: array.ravel().tolist() for name, array in self._line.items()}
 
     def save(self, folder: Path) -> None:
         """Write the trees as ONNX and boxes, and the line's arrays."""
@@ -91,12 +107,11 @@ def design(inputs: Columns, defaults: Mapping[str, float], maybe_unknown: list[s
     return np.column_stack([tabular.matrix(inputs, defaults), *(column.astype(np.float64) for column in unknown)])
 
 
-def blend(line: Array, trees: Array, share: float) -> Array:
+def blend(line: Numbers, trees: Numbers, share: float) -> Numbers:
     """The log-odds of both parts together."""
     return (1.0 - share) * line + share * trees
 
 
-def sigmoid(log_odds: Array) -> Array:
+def sigmoid(log_odds: Numbers, xp: Any = np) -> Numbers:
     """The probability of log-odds."""
-    chance: Array = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -50.0, 50.0)))
-    return chance
+    return 1.0 / (1.0 + xp.exp(-xp.clip(log_odds, -50.0, 50.0)))

@@ -1,6 +1,8 @@
 """Two ways to put customers into segments: nearest centre (k-means), and a plain rule on recency and spend."""
 
+import math
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,28 @@ class CentreModel:
         return _answers(
             self.ids(inputs), inputs, self.defaults, dict(zip(self.numbers, self.params["names"], strict=True))
         )
+
+    def predict_one(self, inputs: Mapping[str, float], options: Mapping[str, Any]) -> dict[str, Any]:
+        """As `predict`, for the numbers of one row."""
+        values = tabular.filled(inputs, self.defaults)
+        if values["tx_count"] < 1:
+            return {"cluster_id": PROSPECT, "segment_name": PROSPECT_NAME}
+        raw = (math.log1p(max(value, 0.0)) if name in LOGARITHMIC else value for name, value in values.items())
+        place = [
+            (min(max(value, low), high) - mean) * weight
+            for value, (low, high, mean, weight) in zip(raw, self._scales, strict=True)
+        ]
+        _, number, name = min((math.dist(place, centre), number, name) for centre, number, name in self._centres)
+        return {"cluster_id": number, "segment_name": name}
+
+    @cached_property
+    def _scales(self) -> list[tuple[float, ...]]:
+        """Of each input: low, high, mean, weight."""
+        return list(zip(*(self._arrays[name].tolist() for name in ("low", "high", "means", "weights")), strict=True))
+
+    @cached_property
+    def _centres(self) -> list[tuple[list[float], int, str]]:
+        return list(zip(self._arrays["centres"].tolist(), self.numbers, self.params["names"], strict=True))
 
     def ids(self, inputs: Columns) -> Array:
         """The id of the nearest centre per row."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from training import tabular
 from training.purchase_process import expected_spend
+from training.scalars import Numbers
 from training.use_case import Columns
 
 Array = np.ndarray[Any, Any]
@@ -41,19 +42,19 @@ def complete(inputs: Columns, shares: Mapping[str, float]) -> dict[str, Array]:
 
     Nothing is recent for a customer whose last order is known to be older.
     """
-    completed = {name: np.asarray(column, dtype=np.float64) for name, column in inputs.items()}
+    return completed({name: np.asarray(column, dtype=np.float64) for name, column in inputs.items()}, shares)
+
+
+def completed(inputs: Mapping[str, Numbers], shares: Mapping[str, float], xp: Any = np) -> dict[str, Numbers]:
+    """The same, for columns or for the numbers of one row, see `training.scalars`."""
+    found = dict(inputs)
+    recency = inputs.get("recency_days", np.nan)
     for name, share in shares.items():
-        whole = completed.get(_whole(name))
-        if whole is None:
-            continue
-        given = completed.get(name)
-        if given is None:
-            given = np.full(len(whole), np.nan)
-        elif not np.isnan(given).any():
-            continue
-        recency = completed.get("recency_days", np.full(len(whole), np.nan))
-        completed[name] = np.where(np.isnan(given), np.where(recency >= PARTS[name], 0.0, share * whole), given)
-    return completed
+        if (whole := inputs.get(_whole(name))) is not None:
+            usual = xp.where(recency >= PARTS[name], 0.0, share * whole)
+            given = inputs.get(name, np.nan)
+            found[name] = xp.where(xp.isnan(given), usual, given)
+    return found
 
 
 def shares(inputs: Columns) -> dict[str, float]:
@@ -68,38 +69,49 @@ def filled(inputs: Columns, defaults: Mapping[str, float]) -> dict[str, Array]:
     """
     values = dict(zip(defaults, tabular.matrix(inputs, defaults).T, strict=True))
     unknown = np.full(len(values["tx_count"]), np.nan)
-    values |= {f"{name}_known": 1.0 - np.isnan(inputs.get(name, unknown)) for name in MAYBE_UNKNOWN}
-    values |= {name: np.maximum(values[name], 0.0) for name in ("recency_days", "tenure_days", "signup_days")}
+    return settled(values, {name: inputs.get(name, unknown) for name in MAYBE_UNKNOWN})
+
+
+def settled(values: dict[str, Numbers], given: Mapping[str, Numbers], xp: Any = np) -> dict[str, Numbers]:
+    """What `filled` makes of values that have their defaults; `given` holds those of `MAYBE_UNKNOWN` without."""
+    values |= {f"{name}_known": 1.0 - xp.isnan(given[name]) for name in MAYBE_UNKNOWN}
+    values |= {name: xp.maximum(values[name], 0.0) for name in ("recency_days", "tenure_days", "signup_days")}
     buyer = values["tx_count"] > 0
-    known = np.where(buyer, np.maximum(values["tenure_days"], values["recency_days"]), values["signup_days"])
-    values["recency_days"] = np.where(buyer, values["recency_days"], known)
+    known = xp.where(buyer, xp.maximum(values["tenure_days"], values["recency_days"]), values["signup_days"])
+    values["recency_days"] = xp.where(buyer, values["recency_days"], known)
     values["tenure_days"] = known
-    values["history_days"] = np.maximum(known, SHORTEST_HISTORY)
+    values["history_days"] = xp.maximum(known, SHORTEST_HISTORY)
     return values
 
 
-def repeated(values: Mapping[str, Array]) -> Array:
-    """The last 90 and the last 180 days' spend, each repeated for 180 days: n x 2, half of each to be added."""
-    spans = (90, 180)
-    rates = [values[f"spend_{span}d"] / np.minimum(span, values["history_days"]) for span in spans]
-    return HORIZON_DAYS / len(spans) * np.column_stack(rates)
+def repeated(values: Mapping[str, Numbers], xp: Any = np) -> tuple[Numbers, Numbers]:
+    """The last 90 and the last 180 days' spend, each repeated for 180 days, half of each, to be added."""
+    half = HORIZON_DAYS / 2
+    history = values["history_days"]
+    return half * (values["spend_90d"] / xp.minimum(90, history)), half * (
+        values["spend_180d"] / xp.minimum(180, history)
+    )
 
 
 def design(values: Mapping[str, Array], process: Mapping[str, float]) -> Array:
     """The trees' matrix, one column per entry of `SOURCES`."""
+    return np.column_stack(columns(values, process))
+
+
+def columns(values: Mapping[str, Numbers], process: Mapping[str, float], xp: Any = np) -> list[Numbers]:
+    """The columns of `design`, or the numbers of one row."""
     history, orders = values["history_days"], values["tx_count"]
-    columns = []
+    found = []
     for kind, whole in (("spend", "monetary"), ("tx_count", "tx_count")):
-        columns += [values[whole] / history]
-        columns += [values[f"{kind}_{span}d"] / np.minimum(span, history) for span in SPANS]
-    gap = np.where(orders > 1, (values["tenure_days"] - values["recency_days"]) / np.maximum(orders - 1, 1), history)
-    columns += [values["monetary"] / np.maximum(orders, 1)]
-    columns += [expected_spend(process, values, days=HORIZON_DAYS) / HORIZON_DAYS]
-    columns += [values[name] / history for name in COUNTS]
-    columns += [values[name] for name in AS_IS]
-    columns += [values[f"{name}_known"] for name in MAYBE_UNKNOWN]
-    columns += [gap, values["recency_days"] / np.maximum(gap, 1.0)]
-    return np.column_stack(columns)
+        found += [values[whole] / history]
+        found += [values[f"{kind}_{span}d"] / xp.minimum(span, history) for span in SPANS]
+    gap = xp.where(orders > 1, (values["tenure_days"] - values["recency_days"]) / xp.maximum(orders - 1, 1), history)
+    found += [values["monetary"] / xp.maximum(orders, 1)]
+    found += [expected_spend(process, values, days=HORIZON_DAYS, xp=xp) / HORIZON_DAYS]
+    found += [values[name] / history for name in COUNTS]
+    found += [values[name] for name in AS_IS]
+    found += [values[f"{name}_known"] for name in MAYBE_UNKNOWN]
+    return [*found, gap, values["recency_days"] / xp.maximum(gap, 1.0)]
 
 
 SOURCES = (

@@ -33,7 +33,7 @@ def fit_spend(train: pl.DataFrame, *, names: list[str], label_days: int) -> Spen
     values = spend_design.filled(inputs, defaults)
     newest = (rows["as_of"] == rows["as_of"].max()).to_numpy()
     process = fit_process({name: column[newest] for name, column in values.items()})
-    matrix, repeated = spend_design.design(values, process), spend_design.repeated(values)
+    matrix, repeated = spend_design.design(values, process), np.column_stack(spend_design.repeated(values))
     label = rows["label"].to_numpy()
     fold = (rows["customer_id"].hash(seed=0) % FOLDS).to_numpy()
     unit = max(float(np.maximum(label, 0.0).mean()), 0.01)

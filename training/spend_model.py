@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from training import artifact, spend_design, trees
+from training import artifact, scalars, spend_design, tabular, trees
 from training.purchase_process import expected_spend
+from training.scalars import Numbers
 from training.spend_design import HORIZON_DAYS, Array
 from training.trees import Trees
 from training.use_case import Columns
@@ -38,10 +39,14 @@ class SpendModel:
         if not len(values["tx_count"]):
             return {name: np.zeros(0) for name in ("clv_180d", *LEVELS)}
         scores = self._trees.scores(spend_design.design(values, self.params["process"]))
-        weights = self._weights(values)
-        mean = weights["constant"] + weights["tree"] * HORIZON_DAYS * np.exp(scores[:, 0])
-        mean += weights["repeat"] * spend_design.repeated(values).sum(axis=1)
-        return {"clv_180d": np.maximum(mean, 0.0), **self._interval(scores[:, 1:])}
+        return {"clv_180d": self._mean(scores[:, 0], values), **self._interval(scores[:, 1:])}
+
+    def predict_one(self, inputs: Mapping[str, float], options: Mapping[str, Any]) -> dict[str, float]:
+        """As `predict`, for the numbers of one row."""
+        given = spend_design.completed(inputs, self.params["shares"], scalars)
+        values = spend_design.settled(tabular.filled(given, self.defaults), given, scalars)
+        mean_log, *scores = self._trees.scores_of(spend_design.columns(values, self.params["process"], scalars))
+        return {"clv_180d": self._mean(mean_log, values, scalars), **self._interval_of(scores)}
 
     def contributions(self, inputs: Columns) -> tuple[float, dict[str, float]]:
         """What is answered before anything is known of one row's customer, and what each input adds: exact in sum.
@@ -51,17 +56,17 @@ class SpendModel:
         cut off at 0 has its contributions scaled alike.
         """
         values = {name: column[:1] for name, column in self._values(inputs).items()}
-        weights = {name: float(column[0]) for name, column in self._weights(values).items()}
+        weights = self._weights({name: float(column[0]) for name, column in values.items()}, scalars)
         mean_log, shap = self._trees.contributions(spend_design.design(values, self.params["process"])[0])
         scale = weights["tree"] * HORIZON_DAYS * _logarithmic_mean(mean_log, mean_log + float(shap.sum()))
-        base = weights["constant"] + weights["tree"] * HORIZON_DAYS * float(np.exp(mean_log))
+        base = self.params["constant"] + weights["tree"] * HORIZON_DAYS * float(np.exp(mean_log))
         added: dict[str, float] = {}
         for source, value in zip(spend_design.SOURCES, shap.tolist(), strict=True):
             added[source] = added.get(source, 0.0) + scale * value
         usual = self.params["repeat_means"]
         for place, source in enumerate(("spend_90d", "spend_180d")):
             base += weights["repeat"] * usual[place]
-            more = float(spend_design.repeated(values)[0, place]) - usual[place]
+            more = float(spend_design.repeated(values)[place][0]) - usual[place]
             added[source] += weights["repeat"] * more
         return base, _from_zero_up(base, added)
 
@@ -93,13 +98,17 @@ class SpendModel:
     def _values(self, inputs: Columns) -> dict[str, Array]:
         return spend_design.filled(spend_design.complete(inputs, self.params["shares"]), self.defaults)
 
-    def _weights(self, values: Mapping[str, Array]) -> dict[str, Array]:
+    def _weights(self, values: Mapping[str, Numbers], xp: Any = np) -> dict[str, Numbers]:
         buyer, params = values["tx_count"] > 0, self.params
         return {
-            "constant": np.full(len(buyer), params["constant"]),
-            "tree": np.where(buyer, params["tree_weight"], params["prospect_weight"]),
-            "repeat": np.where(buyer, params["repeat_weight"], 0.0),
+            "tree": xp.where(buyer, params["tree_weight"], params["prospect_weight"]),
+            "repeat": xp.where(buyer, params["repeat_weight"], 0.0),
         }
+
+    def _mean(self, mean_log: Numbers, values: Mapping[str, Numbers], xp: Any = np) -> Numbers:
+        weights = self._weights(values, xp)
+        mean = self.params["constant"] + weights["tree"] * HORIZON_DAYS * xp.exp(mean_log)
+        return xp.maximum(mean + weights["repeat"] * sum(spend_design.repeated(values, xp)), 0.0)
 
     def _interval(self, scores: Array) -> dict[str, Array]:
         """Fitted percentiles moved by their conformal offsets, on the scale they were fitted on, then in order."""
@@ -109,15 +118,22 @@ class SpendModel:
         amounts = from_scale(moved, self.params["unit"])
         return {name: amounts[:, place] for place, name in enumerate(LEVELS)}
 
+    def _interval_of(self, scores: list[float]) -> dict[str, float]:
+        """As `_interval`, of one row."""
+        offsets, width, unit = self.params["offsets"], self.params["interval_width"], self.params["unit"]
+        moved = [score + offsets[name] for score, name in zip(scores, LEVELS, strict=True)]
+        ordered = sorted(moved[1] + width * (value - moved[1]) for value in moved)
+        return {name: from_scale(value, unit, scalars) for name, value in zip(LEVELS, ordered, strict=True)}
+
 
 def to_scale(amounts: Array, unit: float) -> Array:
     """Amounts on the logarithmic scale of the percentiles."""
     return np.log1p(np.maximum(amounts, 0.0) / unit)
 
 
-def from_scale(scaled: Array, unit: float) -> Array:
+def from_scale(scaled: Numbers, unit: float, xp: Any = np) -> Numbers:
     """The inverse of `to_scale`; never negative."""
-    return unit * np.expm1(np.maximum(scaled, 0.0))
+    return unit * xp.expm1(xp.maximum(scaled, 0.0))
 
 
 def _logarithmic_mean(low: float, high: float) -> float:

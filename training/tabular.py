@@ -1,5 +1,6 @@
 """From named columns to the matrix a tabular model computes on, and from a frame to named columns and defaults."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,14 @@ def matrix(inputs: Columns, defaults: Mapping[str, float]) -> Array:
     values = np.array([inputs.get(name, unknown) for name in defaults], dtype=np.float64).T
     filled: Array = np.where(np.isnan(values), np.fromiter(defaults.values(), np.float64, len(defaults)), values)
     return filled
+
+
+def filled(row: Mapping[str, float], defaults: Mapping[str, float]) -> dict[str, float]:
+    """One row's numbers by name, in the order of `defaults`, which stand for NaN and absent ones."""
+    return {
+        name: default if (value := row.get(name)) is None or math.isnan(value) else value
+        for name, default in defaults.items()
+    }
 
 
 def to_columns(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, Array]:

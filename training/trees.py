@@ -5,7 +5,7 @@ those that reached the box's other inputs. That is all that path-dependent SHAP 
 "From local explanations to global understanding with explainable AI for trees").
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import factorial
 from typing import Any
 
@@ -30,6 +30,11 @@ class Trees:
     def scores(self, matrix: Array) -> Array:
         """The ensembles' raw scores, n x ensembles; of 32-bit precision."""
         return np.asarray(self.function(matrix), dtype=np.float64).reshape(len(matrix), -1)
+
+    def scores_of(self, row: Sequence[float]) -> list[float]:
+        """The raw scores of one row, of each ensemble."""
+        scores: list[float] = self.function(np.array([row], dtype=np.float32)).ravel().tolist()
+        return scores
 
     def contributions(self, row: Array) -> tuple[float, Array]:
         """The first ensemble's mean score over its training rows, and what each input of one row adds to it."""

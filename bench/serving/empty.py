@@ -15,7 +15,7 @@ def main() -> None:
     os.sched_setaffinity(0, {int(sys.argv[1])})
     server = grpc.server(ThreadPoolExecutor(THREADS))
     empty = grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Empty", {"Call": empty}),))
+    server.add_registered_method_handlers("bench.Empty", {"Call": empty})  # as generated code does
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     server.start()
     signal.sigwait([signal.SIGTERM])

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import orjson
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import ORJSONResponse
@@ -19,7 +19,6 @@ from fastapi.responses import ORJSONResponse
 from grpc_server.champions import load_state, read_pointer
 from grpc_server.prediction_log import PredictionLog
 from grpc_server.state import State
-from training import tabular
 
 
 def make_app(serving: Path, spool: Path) -> FastAPI:
@@ -28,23 +27,29 @@ def make_app(serving: Path, spool: Path) -> FastAPI:
     assert pointer
     state = load_state(serving, pointer, State())
     served, snapshot, log = state.models["clv"], state.features["gold.customer_features"], PredictionLog(spool)
+    predict = served.model.predict_one
     app = FastAPI(default_response_class=ORJSONResponse)
 
     @app.post("/score/clv")
     async def score(request: Request) -> Any:
         customer = (await request.json())["customer_id"]
-        values = snapshot.rows(snapshot.positions(np.array([int(customer)])), served.names)
-        answer = float(served.model.predict(tabular.Rows(values, served.names), {})["clv_180d"][0])
+        values = snapshot.row(snapshot.position(int(customer)), served.names)
+        answer = predict(dict(zip(served.names, values, strict=True)), {})["clv_180d"]
         prediction_id = uuid.uuid4().hex
         log.append(
-            {
-                "ids": [prediction_id],
-                "entity_ids": [customer],
-                "use_case": "clv",
-                "model_version": served.version,
-                "predicted_at": datetime.now(UTC).isoformat(),
-                "columns": {"clv_180d": [answer], **dict(zip(served.names, values.T.tolist(), strict=True))},
-            }
+            orjson.dumps(
+                {
+                    "ids": [prediction_id],
+                    "entity_ids": [customer],
+                    "use_case": "clv",
+                    "model_version": served.version,
+                    "predicted_at": datetime.now(UTC).isoformat(),
+                    "columns": {
+                        "clv_180d": [answer],
+                        **{name: [value] for name, value in zip(served.names, values, strict=True)},
+                    },
+                }
+            )
         )
         return ORJSONResponse({"customer_id": customer, "clv_180d": answer, "prediction_id": prediction_id})
 

@@ -19,24 +19,17 @@ class ClvService(clv_pb2_grpc.ClvServiceServicer):
         self._predictor = predictor
 
     def PredictClv(self, request: pb.PredictClvRequest, context: Any) -> pb.PredictClvResponse:  # noqa: N802, D102
-        answers = self._predictor.predict(
-            Call(
-                use_case="clv",
-                entity_ids=[request.customer_id],
-                overrides=wire.given([request.features]),
-                explain=wire.explains(request),
-                max_age_seconds=wire.max_age(request),
-            )
-        )
+        answers = self._predictor.predict(wire.call("clv", request.customer_id, request))
         answers.check_first()
-        return pb.PredictClvResponse(
+        response = pb.PredictClvResponse(
             customer_id=request.customer_id,
             clv_180d=answers.outputs["clv_180d"][0],
-            metadata=wire.metadata(answers),
             contributions=wire.contributions(answers),
             base_value=wire.base_value(answers),
             **_interval(answers, 0),
         )
+        wire.trace(response.metadata, answers)
+        return response
 
     def BatchPredictClv(self, request: pb.BatchPredictClvRequest, context: Any) -> pb.BatchPredictClvResponse:  # noqa: N802, D102
         wire.one_form(request.customer_ids, request.requests)

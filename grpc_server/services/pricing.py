@@ -12,6 +12,8 @@ from grpc_server.checks import check_batch_size
 from grpc_server.predictor import Predictor
 from grpc_server.services import wire
 
+BOUNDS = ("min_price", "max_price", "unit_cost")
+
 
 class PricingService(pricing_pb2_grpc.PricingServiceServicer):
     """See the comments of pricing.proto."""
@@ -20,40 +22,31 @@ class PricingService(pricing_pb2_grpc.PricingServiceServicer):
         self._predictor = predictor
 
     def SuggestPrice(self, request: pb.SuggestPriceRequest, context: Any) -> pb.SuggestPriceResponse:  # noqa: N802, D102
-        answers = self._predictor.predict(
-            Call(
-                use_case="pricing",
-                entity_ids=[request.product_id],
-                overrides=wire.given([request.features]),
-                min_price=wire.optional([request], "min_price"),
-                max_price=wire.optional([request], "max_price"),
-                unit_cost=wire.optional([request], "unit_cost"),
-                explain=wire.explains(request),
-                max_age_seconds=wire.max_age(request),
-            )
-        )
+        bounds: dict[str, Any] = {name: wire.optional([request], name) for name in BOUNDS}
+        answers = self._predictor.predict(wire.call("pricing", request.product_id, request, **bounds))
         answers.check_first()
         elasticity, low, high = _elasticity(answers, 0)
-        return pb.SuggestPriceResponse(
+        response = pb.SuggestPriceResponse(
             product_id=request.product_id,
             price_suggested=answers.outputs["price_suggested"][0],
             reason=str(answers.outputs["price_reason"][0]),
-            metadata=wire.metadata(answers),
-            explanation=_explanation(answers) if wire.explains(request) else None,
+            explanation=_explanation(answers) if answers.explanation else None,
             elasticity=elasticity,
             elasticity_p5=low,
             elasticity_p95=high,
         )
+        wire.trace(response.metadata, answers)
+        return response
 
     def BatchSuggestPrice(self, request: pb.BatchSuggestPriceRequest, context: Any) -> pb.BatchSuggestPriceResponse:  # noqa: N802, D102
         wire.one_form(request.product_ids, request.requests)
         ids = list(request.product_ids) or [item.product_id for item in request.requests]
-        bounds = {name: getattr(request, name) for name in ("min_price", "max_price", "unit_cost")}
+        bounds = {name: getattr(request, name) for name in BOUNDS}
         check_batch_size(len(ids), [(name, len(values)) for name, values in bounds.items()])
         rows = wire.given([item.features for item in request.requests])
         overrides = rows if request.requests else wire.packed(request.columns, len(ids))
         low, high, cost = (
-            wire.optional(request.requests, name) if request.requests else _column(values, len(ids))
+            wire.optional(request.requests, name) if request.requests else _column(values)
             for name, values in bounds.items()
         )
         answers = self._predictor.predict(
@@ -63,10 +56,10 @@ class PricingService(pricing_pb2_grpc.PricingServiceServicer):
         return pb.BatchSuggestPriceResponse(results=results, metadata=wire.batch_metadata(answers))
 
 
-def _column(values: Sequence[float], count: int) -> Array:
+def _column(values: Sequence[float]) -> Array | None:
     """A packed bound; a NaN that was given becomes infinite, which no price may be."""
     column = np.array(values, dtype=np.float64)
-    return np.where(np.isnan(column), np.inf, column) if len(values) else np.full(count, np.nan)
+    return np.where(np.isnan(column), np.inf, column) if len(values) else None
 
 
 def _result(answers: Answers, item: int, product_id: str) -> pb.PriceResult:

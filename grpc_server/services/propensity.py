@@ -21,24 +21,18 @@ class PropensityService(propensity_pb2_grpc.PropensityServiceServicer):
         self, request: pb.ScorePropensityRequest, context: Any
     ) -> pb.ScorePropensityResponse:
         answers = self._predictor.predict(
-            Call(
-                use_case="propensity",
-                entity_ids=[request.customer_id],
-                campaign_ids=[request.campaign_id],
-                overrides=wire.given([request.features]),
-                explain=wire.explains(request),
-                max_age_seconds=wire.max_age(request),
-            )
+            wire.call("propensity", request.customer_id, request, campaign_ids=(request.campaign_id,))
         )
         answers.check_first()
-        return pb.ScorePropensityResponse(
+        response = pb.ScorePropensityResponse(
             customer_id=request.customer_id,
             prob_response=answers.outputs["prob_response"][0],
             campaign_id=answers.campaign_ids[0],
-            metadata=wire.metadata(answers),
             contributions=wire.contributions(answers),
             base_value=wire.base_value(answers),
         )
+        wire.trace(response.metadata, answers)
+        return response
 
     def BatchScorePropensity(  # noqa: N802, D102
         self, request: pb.BatchScorePropensityRequest, context: Any

@@ -1,5 +1,6 @@
 """Product recommendations on the wire."""
 
+from dataclasses import fields
 from typing import Any
 
 from shopsphere.v1 import recommender_pb2 as pb
@@ -8,8 +9,10 @@ from shopsphere.v1 import recommender_pb2_grpc
 from grpc_server.call import Answers, Call
 from grpc_server.checks import check_batch_size
 from grpc_server.predictor import Predictor
-from grpc_server.recommend_options import RecommendOptions
+from grpc_server.recommend_options import NOTHING_ASKED, RecommendOptions
 from grpc_server.services import wire
+
+ASKED = {entry.name for entry in fields(RecommendOptions)}
 
 
 class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
@@ -19,20 +22,14 @@ class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
         self._predictor = predictor
 
     def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:  # noqa: N802, D102
+        k, recommend = (_optional(request, "k"),), (_options(request),)
         answers = self._predictor.predict(
-            Call(
-                use_case="recommender",
-                entity_ids=[request.customer_id],
-                k=[_optional(request, "k")],
-                recommend=[_options(request)],
-                explain=wire.explains(request),
-                max_age_seconds=wire.max_age(request),
-            )
+            wire.call("recommender", request.customer_id, request, features=False, k=k, recommend=recommend)
         )
         answers.check_first()
-        return pb.RecommendResponse(
-            customer_id=request.customer_id, items=_items(answers, 0), metadata=wire.metadata(answers)
-        )
+        response = pb.RecommendResponse(customer_id=request.customer_id, items=_items(answers, 0))
+        wire.trace(response.metadata, answers)
+        return response
 
     def BatchRecommend(self, request: pb.BatchRecommendRequest, context: Any) -> pb.BatchRecommendResponse:  # noqa: N802, D102
         wire.one_form(request.customer_ids, request.requests)
@@ -74,6 +71,8 @@ def _same(request: pb.BatchRecommendRequest) -> pb.RecommendRequest:
 
 
 def _options(request: pb.RecommendRequest) -> RecommendOptions:
+    if not any(field.name in ASKED for field, _ in request.ListFields()):
+        return NOTHING_ASKED
     return RecommendOptions(
         include_repeats=_optional(request, "include_repeats"),
         categories=tuple(request.categories),

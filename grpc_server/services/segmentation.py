@@ -18,24 +18,17 @@ class SegmentationService(segmentation_pb2_grpc.SegmentationServiceServicer):
         self._predictor = predictor
 
     def AssignSegment(self, request: pb.AssignSegmentRequest, context: Any) -> pb.AssignSegmentResponse:  # noqa: N802, D102
-        answers = self._predictor.predict(
-            Call(
-                use_case="segmentation",
-                entity_ids=[request.customer_id],
-                overrides=wire.given([request.features]),
-                explain=wire.explains(request),
-                max_age_seconds=wire.max_age(request),
-            )
-        )
+        answers = self._predictor.predict(wire.call("segmentation", request.customer_id, request))
         answers.check_first()
-        return pb.AssignSegmentResponse(
+        response = pb.AssignSegmentResponse(
             customer_id=request.customer_id,
             cluster_id=int(answers.outputs["cluster_id"][0]),
             segment_name=str(answers.outputs["segment_name"][0]),
-            metadata=wire.metadata(answers),
             profile=_profile(answers),
             distances=[pb.SegmentDistance(**entry) for entry in answers.explanation.get("distances", [])],
         )
+        wire.trace(response.metadata, answers)
+        return response
 
     def BatchAssignSegment(  # noqa: N802, D102
         self, request: pb.BatchAssignSegmentRequest, context: Any

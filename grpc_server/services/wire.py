@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf.message import Message
 from shopsphere.v1 import common_pb2
 
-from grpc_server.call import Answers, Array
+from grpc_server.call import Answers, Array, Call
 from grpc_server.errors import CallError, Violation, invalid
 from grpc_server.online_features import FeatureSnapshot
 
@@ -23,6 +23,19 @@ WARNINGS = {
     "revenue_inconsistent": "The given revenue is far from avg_price times units.",
     "defaults_used": "Neither request nor lake had a value for some inputs: their training defaults are used.",
 }
+
+
+def call(use_case: str, entity_id: str, request: Any, *, features: bool = True, **more: Any) -> Call:
+    """What a unary request asks; `features` says whether it can have them, `more` are further fields of the call."""
+    has = request.HasField
+    return Call(
+        use_case=use_case,
+        entity_ids=(entity_id,),
+        overrides=given([request.features]) if features and has("features") else {},
+        explain=request.view == common_pb2.VIEW_FULL,
+        max_age_seconds=request.max_feature_age.ToTimedelta().total_seconds() if has("max_feature_age") else None,
+        **more,
+    )
 
 
 def given(messages: Sequence[Message]) -> dict[str, Array]:
@@ -57,8 +70,10 @@ def packed(message: Message, count: int) -> dict[str, Array]:
     return columns
 
 
-def optional(messages: Iterable[Message], name: str) -> Array:
-    """An optional number of each message, NaN where absent, infinite where it was given as NaN."""
+def optional(messages: Sequence[Message], name: str) -> Array | None:
+    """An optional number of each message, NaN where absent, infinite where it was given as NaN; None without any."""
+    if not any(message.HasField(name) for message in messages):
+        return None
     found = [getattr(message, name) if message.HasField(name) else None for message in messages]
     return np.array(
         [np.nan if value is None else np.inf if math.isnan(value) else value for value in found], dtype=float
@@ -75,35 +90,21 @@ def one_form(ids: Sequence[str], requests: Sequence[Message]) -> None:
         raise invalid([Violation("requests", "must be empty where ids are given: a batch is one or the other")])
 
 
-def max_age(request: Any) -> float | None:
-    """The oldest features that the caller accepts, in seconds."""
-    return request.max_feature_age.ToTimedelta().total_seconds() if request.HasField("max_feature_age") else None
-
-
-def explains(request: Any) -> bool:
-    """Whether an explanation is wanted."""
-    return bool(request.view == common_pb2.VIEW_FULL)
-
-
-def metadata(answers: Answers) -> common_pb2.PredictionMetadata:
-    """What a unary answer can be traced by."""
-    return common_pb2.PredictionMetadata(
-        prediction_id=answers.prediction_id(0),
-        model=_model(answers),
-        data=data_version(answers.snapshot),
-        request_features=answers.request_features[0],
-        default_features=answers.default_features[0],
-        warnings=warnings(answers.warnings[0]),
-    )
+def trace(metadata: common_pb2.PredictionMetadata, answers: Answers) -> None:
+    """Fill in what a unary answer can be traced by."""
+    request_features, default_features = tuple(answers.request_features[0]), tuple(answers.default_features[0])
+    metadata.CopyFrom(_origin(_of(answers), request_features, default_features, tuple(answers.warnings[0])))
+    metadata.prediction_id = answers.prediction_id(0)
 
 
 def batch_metadata(answers: Answers) -> common_pb2.BatchMetadata:
     """What the answers of a batch can be traced by."""
+    common = _origin(_of(answers), (), (), tuple(answers.served.warnings))
     return common_pb2.BatchMetadata(
         batch_id=answers.batch_id,
-        model=_model(answers),
-        data=data_version(answers.snapshot),
-        warnings=warnings(answers.served.warnings),
+        model=common.model,
+        data=common.data if common.HasField("data") else None,
+        warnings=common.warnings,
     )
 
 
@@ -119,7 +120,6 @@ def data_version(snapshot: FeatureSnapshot | None) -> common_pb2.DataVersion | N
     return None if snapshot is None else _data_version(snapshot.table, snapshot.version, snapshot.as_of)
 
 
-@lru_cache(maxsize=64)
 def _data_version(table: str, number: int, as_of: datetime) -> common_pb2.DataVersion:
     version = common_pb2.DataVersion(table=table, version=number)
     version.as_of.FromDatetime(as_of)
@@ -137,14 +137,29 @@ def base_value(answers: Answers) -> float | None:
     return value
 
 
-def _model(answers: Answers) -> common_pb2.ModelVersion:
-    served = answers.served
-    return _model_version(served.use_case.name, served.version, served.alias)
+Origin = tuple[str, int, str, tuple[str, int, datetime] | None]
+"""A model's name, version and alias, and the table, version and as_of of the features."""
 
 
-@lru_cache(maxsize=64)
-def _model_version(name: str, number: int, alias: str) -> common_pb2.ModelVersion:
-    return common_pb2.ModelVersion(name=name, version=number, alias=alias)
+def _of(answers: Answers) -> Origin:
+    served, snapshot = answers.served, answers.snapshot
+    data = (snapshot.table, snapshot.version, snapshot.as_of) if snapshot else None
+    return served.use_case.name, served.version, served.alias, data
+
+
+@lru_cache(maxsize=1024)
+def _origin(
+    origin: Origin, request_features: tuple[str, ...], default_features: tuple[str, ...], codes: tuple[str, ...]
+) -> common_pb2.PredictionMetadata:
+    """What most answers have in common; to copy it costs less than to make it."""
+    name, version, alias, data = origin
+    return common_pb2.PredictionMetadata(
+        model=common_pb2.ModelVersion(name=name, version=version, alias=alias),
+        data=_data_version(*data) if data else None,
+        request_features=request_features,
+        default_features=default_features,
+        warnings=warnings(codes),
+    )
 
 
 def warnings(codes: Iterable[str]) -> list[common_pb2.Warning]:

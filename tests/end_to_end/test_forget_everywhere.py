@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import orjson
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -65,7 +66,8 @@ def answer(settings):
     record |= {"model_version": 1, "alias": "champion", "feature_table": "gold.customer_features"}
     record |= {"feature_version": 1, "as_of": "2024-01-02T00:00:00", "predicted_at": "2024-01-02T00:00:00"}
     lists = ("request_features", "default_features", "warnings")
-    log.append(record | {name: [[], []] for name in lists} | {"columns": {"clv_180d": [1.0, 2.0]}})
+    record |= {name: [[], []] for name in lists}
+    log.append(orjson.dumps(record | {"columns": {"clv_180d": [1.0, 2.0]}}))
     log.close()
 
 

@@ -1,7 +1,6 @@
 """A server on models and features made by hand, over gRPC and REST."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import grpc
@@ -9,9 +8,10 @@ import httpx
 import numpy as np
 import pytest
 
-from grpc_server.interceptors import CallInterceptor
 from grpc_server.metrics import Metrics
-from grpc_server.online_features import FeatureSnapshot, write_snapshot
+from grpc_server.mount import Mount
+from grpc_server.online_features import FeatureSnapshot, with_digests, write_snapshot
+from grpc_server.poll_thread import PollThreadExecutor
 from grpc_server.prediction_log import PredictionLog
 from grpc_server.predictor import Predictor
 from grpc_server.rest import make_app
@@ -26,6 +26,12 @@ from training.spend_model import LEVELS
 from training.use_cases import USE_CASES, get
 
 AS_OF = datetime(2024, 3, 1)
+HISTORY_OF_1 = {
+    "history_product_ids": np.array([5, 6]),
+    "history_weights": np.array([1.0, 0.5]),
+    "history_view_counts": np.array([0, 3]),
+    "history_add_to_cart_counts": np.array([0, 1]),
+}
 
 
 class SpendEcho:
@@ -65,15 +71,7 @@ def state(tmp_path):
         "gold.product_features": ("product_id", {"product_id": np.array([5]), **products}),
         "gold.interactions": (
             "customer_id",
-            {
-                "customer_id": np.array([1]),
-                "starts": np.array([0]),
-                "ends": np.array([2]),
-                "history_product_ids": np.array([5, 6]),
-                "history_weights": np.array([1.0, 0.5]),
-                "history_view_counts": np.array([0, 3]),
-                "history_add_to_cart_counts": np.array([0, 1]),
-            },
+            {"customer_id": np.array([1]), **with_digests(HISTORY_OF_1, np.array([0]), np.array([2]))},
         ),
     }
     features = {}
@@ -124,8 +122,8 @@ def core(tmp_path, state):
 def channel(core):
     """A channel to a real server."""
     predictor, holder, metrics = core
-    server = grpc.server(ThreadPoolExecutor(4), interceptors=[CallInterceptor(metrics)])
-    add_services(server, predictor, holder)
+    server = grpc.server(PollThreadExecutor())
+    add_services(Mount(server, metrics), predictor, holder)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as opened:

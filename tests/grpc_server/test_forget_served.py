@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import numpy as np
+import orjson
 import pytest
 
 from grpc_server import forget
@@ -22,8 +23,8 @@ def record(entities, table="gold.customer_features"):
 def test_only_the_customers_answers_leave_the_spool(tmp_path):
     """Of a batch the others stay, with their columns; a product of the same number is no customer."""
     log = PredictionLog(tmp_path)
-    log.append(record(["6", "7", "77"]))
-    log.append(record(["7"], table="gold.product_features"))
+    log.append(orjson.dumps(record(["6", "7", "77"])))
+    log.append(orjson.dumps(record(["7"], table="gold.product_features")))
     log.close()
     assert forget.forget_spooled(tmp_path, 7) == 1
     seen = []
@@ -36,7 +37,7 @@ def test_a_server_that_keeps_its_file_open_is_named(tmp_path, monkeypatch):
     """Then the customer's answers cannot be taken out; once it has let go, they can."""
     monkeypatch.setattr(forget, "ROTATION_SECONDS", 0.0)
     log = PredictionLog(tmp_path)
-    log.append(record(["7"]))
+    log.append(orjson.dumps(record(["7"])))
     with pytest.raises(SpoolError, match="stop it"):
         forget.forget_spooled(tmp_path, 7)
     log.close()

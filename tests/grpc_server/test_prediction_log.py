@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import orjson
+
 from grpc_server.prediction_log import PredictionLog, ship
 from lakehouse.predictions import append_records
 from lakehouse.settings import Settings
@@ -33,8 +35,8 @@ def test_closed_files_are_committed_once_and_deleted(tmp_path):
     """A commit that is repeated, as after a crash between commit and deletion, adds no row."""
     lake = Lake(Settings(var_dir=tmp_path, lake_root=""))
     log = PredictionLog(tmp_path / "spool")
-    log.append(record(1))
-    log.append(record(2))
+    log.append(orjson.dumps(record(1)))
+    log.append(orjson.dumps(record(2)))
     log.close()
 
     def commit(records, app_id, sequence):
@@ -50,7 +52,7 @@ def test_closed_files_are_committed_once_and_deleted(tmp_path):
 def test_a_live_writers_file_is_left_alone(tmp_path):
     """Until it is closed."""
     log = PredictionLog(tmp_path)
-    log.append(record(1))
+    log.append(orjson.dumps(record(1)))
     assert ship(tmp_path, lambda *_: None) == 0
     log.close()
     assert ship(tmp_path, lambda *_: None) == 1
@@ -60,7 +62,7 @@ def test_what_a_killed_writer_left_is_shipped(tmp_path):
     """A whole line counts, one that was cut does not."""
     script = (
         "import os, sys; from pathlib import Path; from grpc_server.prediction_log import PredictionLog\n"
-        "log = PredictionLog(Path(sys.argv[1])); log.append({'ids': ['a']})\n"
+        'log = PredictionLog(Path(sys.argv[1])); log.append(b\'{"ids":["a"]}\')\n'
         'os.write(log._file, b\'{"ids": ["b\'); os.kill(os.getpid(), 9)'
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)  # noqa: S603

@@ -213,6 +213,12 @@ def test_stored_lists_answer_as_the_computation_does(tiny_lake, tmp_path):
     for k in (1, 10, 20, 30):
         expected, answered = (model.predict(inputs, {"k": np.full(rows.height, k)}) for model in (plain, stored))
         assert all(columns.equal(expected[name], answered[name], tolerance=1e-5) for name in expected)
+        for row in range(rows.height) if k <= 20 else ():
+            found = stored.predict_known(History.of(inputs, row).digest(), k, as_of_day(past.as_of))
+            assert found is None or found == {name: list(column[row]) for name, column in answered.items()}
+    assert stored.predict_known(History.of(inputs, 0).digest(), 1, as_of_day(past.as_of)) is not None
+    assert stored.predict_known(History.of(inputs, 0).digest(), 1, as_of_day(past.as_of) + 1) is None
+    assert stored.predict_known(0, 1, as_of_day(past.as_of)) is None
 
 
 def test_a_stored_list_is_not_computed_again(tiny_lake, monkeypatch):

@@ -154,6 +154,24 @@ def test_artifact_and_pyfunc_agree_on_anything(use_case, model, data, registry_s
     agree()
 
 
+def test_one_row_in_plain_numbers_is_answered_alike(use_case, model):
+    """A server asks the models that can answer so in this way."""
+    if not hasattr(model, "predict_one"):
+        pytest.skip("the server asks it with arrays")
+
+    @given(rows=asked(use_case))
+    @hypothesis_settings(max_examples=100, deadline=None, derandomize=True, database=None)
+    def agree(rows):
+        inputs, options = rows
+        answers = model.predict(inputs, options)
+        for row in range(columns.row_count(inputs, options)):
+            one = [{name: column[row : row + 1].tolist()[0] for name, column in named.items()} for named in rows]
+            found = {name: np.array([value]) for name, value in model.predict_one(*one).items()}
+            assert same(found, {name: column[row : row + 1] for name, column in answers.items()})
+
+    agree()
+
+
 def test_an_explanation_is_json(use_case, model, data):
     """It goes to the wire as it is."""
     inputs, options = ({name: column[:1] for name, column in named.items()} for named in use_case.example(data))

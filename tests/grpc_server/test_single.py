@@ -1,0 +1,147 @@
+"""The short way of a usual call gives what the long way gives: answer, trace and log record."""
+
+from dataclasses import replace
+
+import numpy as np
+import orjson
+import pytest
+
+from grpc_server.call import Call
+from grpc_server.metrics import Metrics
+from grpc_server.prediction_log import PredictionLog
+from grpc_server.predictor import Predictor
+from grpc_server.single import singles
+from grpc_server.state import State, StateHolder
+from training import tabular
+from training.columns import object_array
+from training.recommend_request import HISTORY, as_of_day
+
+
+class Long:
+    """A model that answers arrays alone."""
+
+    def __init__(self, model):
+        self.kind, self.params, self.defaults, self.predict = model.kind, model.params, model.defaults, model.predict
+
+
+class Short(Long):
+    """A model that answers one row, too."""
+
+    def predict_one(self, inputs, options):
+        """By its arrays."""
+        rows = tabular.Rows(np.array([list(inputs.values())]), tuple(inputs))
+        found = self.predict(rows, {name: np.array([value]) for name, value in options.items()})
+        return {name: column.tolist()[0] for name, column in found.items()}
+
+
+class Listed(Long):
+    """A recommender that has a list for the first history that the test's snapshot holds, for up to 2 products."""
+
+    def __init__(self, model, snapshot):
+        super().__init__(model)
+        self._digest, self._day = snapshot.digest(0), as_of_day(snapshot.as_of)
+        self._history = dict(zip(HISTORY, ([part] for part in snapshot.history(0)), strict=True))
+
+    def predict_known(self, digest, k, as_of_day):
+        """By its arrays."""
+        if (digest, as_of_day) != (self._digest, self._day) or k > 2:
+            return None
+        found = self.predict({name: object_array(parts) for name, parts in self._history.items()}, {"k": np.array([k])})
+        return {name: column[0].tolist() for name, column in found.items()}
+
+
+def core(state, spool):
+    """The predictor of a state, and how to read what it has logged."""
+    holder = StateHolder()
+    log = PredictionLog(spool)
+    predictor = Predictor(holder, log, Metrics(holder))
+    holder.swap(state)
+
+    def logged():
+        log.close()
+        lines = [line for path in sorted(spool.glob("*/*.jsonl")) for line in path.read_bytes().splitlines()]
+        return [{**orjson.loads(line), "predicted_at": "", "ids": ""} for line in lines]
+
+    return predictor, logged
+
+
+@pytest.fixture
+def short(state):
+    """The state with models that take the short way."""
+    snapshot = state.features["gold.interactions"]
+    wrapped = {
+        name: served.model
+        if name == "pricing"
+        else Listed(served.model, snapshot)
+        if name == "recommender"
+        else Short(served.model)
+        for name, served in state.models.items()
+    }
+    return with_models(state, wrapped)
+
+
+def with_models(state, models):
+    """The state with other models."""
+    served = {name: replace(state.models[name], model=model) for name, model in models.items()}
+    return State(served, state.features, state.campaigns)
+
+
+USUAL = {
+    "all known": Call(use_case="clv", entity_ids=["1"]),
+    "all unknown": Call(use_case="clv", entity_ids=["2"]),
+    "the chosen campaign": Call(use_case="propensity", entity_ids=["1"], campaign_ids=[""]),
+    "a named campaign": Call(use_case="propensity", entity_ids=["2"], campaign_ids=["9"]),
+    "a product": Call(use_case="pricing", entity_ids=["5"]),
+    "a list of two": Call(use_case="recommender", entity_ids=["1"], k=[2]),
+}
+OTHERS = {
+    "a stranger": Call(use_case="clv", entity_ids=["404"]),
+    "no id": Call(use_case="clv", entity_ids=["one"]),
+    "a campaign of no shop": Call(use_case="propensity", entity_ids=["1"], campaign_ids=["404"]),
+    "a longer list": Call(use_case="recommender", entity_ids=["1"], k=[3]),
+    "a list of none": Call(use_case="recommender", entity_ids=["1"], k=[0]),
+    "no history": Call(use_case="recommender", entity_ids=["2"], k=[1]),
+}
+
+
+@pytest.mark.parametrize("call", USUAL.values(), ids=USUAL)
+def test_a_usual_call_is_answered_alike(call, state, short, tmp_path):
+    """The same result, metadata and record, whichever way it went."""
+    long = with_models(state, {name: Long(served.model) for name, served in state.models.items()})
+    found = []
+    for name, one in {"short": short, "long": long}.items():
+        predictor, logged = core(one, tmp_path / name)
+        answers = predictor.predict(call)
+        outputs = {output: list(np.asarray(values[0]).ravel()) for output, values in answers.outputs.items()}
+        traced = (
+            answers.request_features[0],
+            answers.default_features[0],
+            answers.warnings[0],
+            answers.campaign_ids[0],
+        )
+        found.append((outputs, list(map(str, traced)), logged()))
+    assert found[0] == found[1]
+    assert singles(short)[call.use_case].answer(call, "id") is not None
+    assert not singles(long)
+
+
+@pytest.mark.parametrize("call", OTHERS.values(), ids=OTHERS)
+def test_what_is_not_usual_goes_the_long_way(call, short):
+    """It says so, and nothing else."""
+    assert singles(short)[call.use_case].answer(call, "id") is None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"explain": True},
+        {"max_age_seconds": 1.0},
+        {"overrides": {"avg_price": np.array([1.0])}},
+        {"max_price": np.ones(1)},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+def test_a_call_with_more_than_an_id_is_not_plain(more):
+    """Explanations, ages, overrides and bounds are looked at elsewhere."""
+    assert not Call(use_case="pricing", entity_ids=["5"], **more).plain
+    assert not Call(use_case="pricing", entity_ids=["5", "6"]).plain
