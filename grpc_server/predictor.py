@@ -62,8 +62,7 @@ class Predictor:
         work = Work(use_case=use_case, served=served, snapshot=snapshot, state=state, call=call, errors=errors)
         work.run()
         answers = work.answers(batch_id)
-        columns = {name: record.plain(values) for name, values in work.logged.items()}
-        self._write(answers, call, columns, work.valid.tolist())
+        self._write(answers, call, work.logged, work.valid.tolist())
         return answers
 
     def _check_age(self, call: Call, snapshot: FeatureSnapshot | None) -> None:

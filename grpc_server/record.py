@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import orjson
 
 from grpc_server.call import Answers, Call
@@ -30,11 +29,3 @@ def line(answers: Answers, call: Call, columns: Mapping[str, Sequence[Any]], ite
         "warnings": [answers.warnings[item] for item in items],
     }
     return orjson.dumps(record)
-
-
-def plain(values: "np.ndarray[Any, Any]") -> list[Any]:
-    """A column as Python's own numbers, texts and lists."""
-    if values.dtype == object:
-        return [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
-    listed: list[Any] = values.tolist()
-    return listed

@@ -39,39 +39,32 @@ class Endpoint:
     result: Callable[[Answers], dict[str, Any]]
 
 
-def _number(name: str) -> Callable[[Answers], dict[str, Any]]:
-    return lambda answers: {name: float(answers.outputs[name][0])}
-
-
-def _clv(answers: Answers) -> dict[str, Any]:
-    return {name: float(values[0]) for name, values in answers.outputs.items()}
-
-
-def _segment(answers: Answers) -> dict[str, Any]:
-    outputs = answers.outputs
-    return {"cluster_id": int(outputs["cluster_id"][0]), "segment_name": str(outputs["segment_name"][0])}
+def _outputs(*names: str) -> Callable[[Answers], dict[str, Any]]:
+    return lambda answers: {name: answers.outputs[name][0] for name in names or answers.outputs}
 
 
 def _items(answers: Answers) -> dict[str, Any]:
     products, scores = answers.outputs["item_ids"][0], answers.outputs["item_scores"][0]
     return {
         "rec_list": [
-            {"product_id": str(product), "score": float(score)} for product, score in zip(products, scores, strict=True)
+            {"product_id": str(product), "score": score} for product, score in zip(products, scores, strict=True)
         ]
     }
 
 
 def _propensity(answers: Answers) -> dict[str, Any]:
-    return {"prob_response": float(answers.outputs["prob_response"][0]), "campaign_id": answers.campaign_ids[0]}
+    return {"prob_response": answers.outputs["prob_response"][0], "campaign_id": answers.campaign_ids[0]}
 
 
 ENDPOINTS = {
-    "/score/clv": Endpoint("clv", "ClvService/PredictClv", (), _clv),
+    "/score/clv": Endpoint("clv", "ClvService/PredictClv", (), _outputs()),
     "/score/propensity": Endpoint("propensity", "PropensityService/ScorePropensity", ("campaign_id",), _propensity),
-    "/segment": Endpoint("segmentation", "SegmentationService/AssignSegment", (), _segment),
+    "/segment": Endpoint(
+        "segmentation", "SegmentationService/AssignSegment", (), _outputs("cluster_id", "segment_name")
+    ),
     "/recommend": Endpoint("recommender", "RecommenderService/Recommend", ("k", *RECOMMEND_FIELDS), _items),
     "/price": Endpoint(
-        "pricing", "PricingService/SuggestPrice", ("min_price", "max_price", "unit_cost"), _number("price_suggested")
+        "pricing", "PricingService/SuggestPrice", ("min_price", "max_price", "unit_cost"), _outputs("price_suggested")
     ),
 }
 

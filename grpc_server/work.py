@@ -12,7 +12,7 @@ from grpc_server.recommend_histories import histories, with_country
 from grpc_server.recommend_options import NOTHING_ASKED, lake_id, options
 from grpc_server.state import ServedModel, State
 from training import tabular
-from training.columns import object_array
+from training.columns import object_array, plain
 from training.recommend_request import DEFAULT_K, as_of_day
 from training.use_case import Columns, UseCase
 
@@ -43,8 +43,8 @@ class Work:
         self.warnings: list[list[str]] = [list(served.warnings) for _ in range(count)]
         self.request_features: list[list[str]] = [[] for _ in range(count)]
         self.default_features: list[list[str]] = [[] for _ in range(count)]
-        self.outputs: dict[str, Array] = {}
-        self.logged: dict[str, Array] = {}
+        self.outputs: dict[str, list[Any]] = {}
+        self.logged: dict[str, list[Any]] = {}
         self.explanation: Mapping[str, Any] = {}
         self.valid = np.empty(0, dtype=np.int64)
 
@@ -63,20 +63,20 @@ class Work:
             if len(self.valid) < len(self.errors):
                 inputs = tabular.Rows(inputs.matrix[self.valid], inputs.names)
             used = np.where(np.isnan(inputs.matrix), self.served.defaults, inputs.matrix)
-            self.logged |= zip(inputs.names, used.T, strict=True)
+            self.logged |= zip(inputs.names, used.T.tolist(), strict=True)
         else:
-            self.logged["history_length"] = np.array([float(len(ids)) for ids in inputs["history_product_ids"]])
+            self.logged["history_length"] = [float(len(ids)) for ids in inputs["history_product_ids"]]
             recent = [list(self.asked[item].recent_product_ids) for item in self.valid.tolist()]
             if any(recent):
-                self.logged["recent_product_ids"] = object_array(recent)
+                self.logged["recent_product_ids"] = recent
         options = self._options()
-        outputs = self.served.model.predict(inputs, options)
-        self.logged |= {name: column for name, column in options.items() if name not in ("product_id", "as_of_day")}
-        self.logged |= outputs
+        outputs = {name: plain(column) for name, column in self.served.model.predict(inputs, options).items()}
+        asked = {name: plain(column) for name, column in options.items() if name not in ("product_id", "as_of_day")}
+        self.logged |= asked | outputs
         self.outputs = {name: self._spread(column) for name, column in outputs.items()}
         if not self.use_case.features:
             for item, products in zip(self.valid.tolist(), outputs["item_ids"], strict=True):
-                self.warnings[item] += [] if len(products) else ["no_products_left"]
+                self.warnings[item] += [] if products else ["no_products_left"]
         if self.call.explain:
             self.explanation = self.use_case.explain(self.served.model, inputs, options)
 
@@ -206,10 +206,11 @@ class Work:
         }[name]
         return np.full(count, np.nan) if given is None else given
 
-    def _spread(self, column: Array) -> Array:
+    def _spread(self, column: list[Any]) -> list[Any]:
         """Outputs of the valid items at the places of all items."""
         if len(self.valid) == len(self.errors):
             return column
-        spread = np.empty(len(self.errors), dtype=column.dtype)
-        spread[self.valid] = column
+        spread: list[Any] = [None] * len(self.errors)
+        for item, value in zip(self.valid.tolist(), column, strict=True):
+            spread[item] = value
         return spread

@@ -17,6 +17,13 @@ def object_array(values: list[Any]) -> Array:
     return array
 
 
+def plain(column: Array) -> list[Any]:
+    """A column as Python's own numbers, texts and lists."""
+    if column.dtype == object:
+        return [entry.tolist() if isinstance(entry, np.ndarray) else entry for entry in column]
+    return list(column.tolist())
+
+
 def row_count(inputs: Columns, options: Columns) -> int:
     """The number of rows that named columns have; 0 without any column."""
     first = next(iter(inputs.values()), next(iter(options.values()), None))

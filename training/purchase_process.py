@@ -12,7 +12,7 @@ import numpy as np
 from training.scalars import Numbers
 
 Array = np.ndarray[Any, Any]
-TERMS = np.arange(200.0)[:, None]
+TERMS = np.arange(32.0)[:, None]
 """Of the hypergeometric series, at a time; more are needed the younger a buyer is."""
 MOST_TERMS = 100_000
 PRECISION = 1e-10

@@ -9,7 +9,6 @@ from grpc_server.call import Answers, Call
 from grpc_server.checks import check_batch_size
 from grpc_server.predictor import Predictor
 from grpc_server.services import wire
-from training.spend_model import LEVELS
 
 
 class ClvService(clv_pb2_grpc.ClvServiceServicer):
@@ -23,10 +22,9 @@ class ClvService(clv_pb2_grpc.ClvServiceServicer):
         answers.check_first()
         response = pb.PredictClvResponse(
             customer_id=request.customer_id,
-            clv_180d=answers.outputs["clv_180d"][0],
             contributions=wire.contributions(answers),
             base_value=wire.base_value(answers),
-            **_interval(answers, 0),
+            **{name: values[0] for name, values in answers.outputs.items()},
         )
         wire.trace(response.metadata, answers)
         return response
@@ -46,9 +44,4 @@ def _result(answers: Answers, item: int, customer_id: str) -> pb.ClvResult:
     error = answers.errors[item]
     if error is not None:
         return pb.ClvResult(customer_id=customer_id, error=wire.item_error(error))
-    return pb.ClvResult(customer_id=customer_id, clv_180d=answers.outputs["clv_180d"][item], **_interval(answers, item))
-
-
-def _interval(answers: Answers, item: int) -> dict[str, Any]:
-    """The percentiles, of a model that gives them."""
-    return {name: answers.outputs[name][item] for name in LEVELS if name in answers.outputs}
+    return pb.ClvResult(customer_id=customer_id, **{name: values[item] for name, values in answers.outputs.items()})

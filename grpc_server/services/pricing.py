@@ -1,5 +1,6 @@
 """Price suggestions on the wire."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ class PricingService(pricing_pb2_grpc.PricingServiceServicer):
         response = pb.SuggestPriceResponse(
             product_id=request.product_id,
             price_suggested=answers.outputs["price_suggested"][0],
-            reason=str(answers.outputs["price_reason"][0]),
+            reason=answers.outputs["price_reason"][0],
             explanation=_explanation(answers) if answers.explanation else None,
             elasticity=elasticity,
             elasticity_p5=low,
@@ -70,7 +71,7 @@ def _result(answers: Answers, item: int, product_id: str) -> pb.PriceResult:
     return pb.PriceResult(
         product_id=product_id,
         price_suggested=answers.outputs["price_suggested"][item],
-        reason=str(answers.outputs["price_reason"][item]),
+        reason=answers.outputs["price_reason"][item],
         elasticity=elasticity,
         elasticity_p5=low,
         elasticity_p95=high,
@@ -79,16 +80,16 @@ def _result(answers: Answers, item: int, product_id: str) -> pb.PriceResult:
 
 def _elasticity(answers: Answers, item: int) -> list[float | None]:
     """The elasticity and the ends of its interval; None where it is not identified."""
-    found = (float(answers.outputs[name][item]) for name in ("elasticity", "elasticity_p5", "elasticity_p95"))
-    return [None if np.isnan(value) else value for value in found]
+    found = [answers.outputs[name][item] for name in ("elasticity", "elasticity_p5", "elasticity_p95")]
+    return [None if math.isnan(value) else value for value in found]
 
 
 def _explanation(answers: Answers) -> pb.PriceExplanation:
     values = {name: answers.outputs[name][0] for name in ("current_price", "unbounded_price", "elasticity")}
-    guardrails = str(answers.outputs["binding_guardrails"][0])
+    guardrails = answers.outputs["binding_guardrails"][0]
     return pb.PriceExplanation(
         current_price=values["current_price"],
-        elasticity=None if np.isnan(values["elasticity"]) else values["elasticity"],
+        elasticity=None if math.isnan(values["elasticity"]) else values["elasticity"],
         unbounded_price=values["unbounded_price"],
         binding_guardrails=guardrails.split(",") if guardrails else [],
         curve=[pb.PricePoint(**point) for point in answers.explanation.get("curve", [])],

@@ -87,7 +87,7 @@ def _items(answers: Answers, item: int) -> list[pb.RecommendedItem]:
     supporting = answers.explanation.get("supporting_product_ids", [[]] * len(products))
     return [
         pb.RecommendedItem(
-            product_id=str(product), score=score, reason=str(reason), supporting_product_ids=[str(one) for one in rests]
+            product_id=str(product), score=score, reason=reason, supporting_product_ids=[str(one) for one in rests]
         )
         for product, score, reason, rests in zip(products, scores, reasons, supporting, strict=True)
     ]

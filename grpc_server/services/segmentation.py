@@ -22,8 +22,8 @@ class SegmentationService(segmentation_pb2_grpc.SegmentationServiceServicer):
         answers.check_first()
         response = pb.AssignSegmentResponse(
             customer_id=request.customer_id,
-            cluster_id=int(answers.outputs["cluster_id"][0]),
-            segment_name=str(answers.outputs["segment_name"][0]),
+            cluster_id=answers.outputs["cluster_id"][0],
+            segment_name=answers.outputs["segment_name"][0],
             profile=_profile(answers),
             distances=[pb.SegmentDistance(**entry) for entry in answers.explanation.get("distances", [])],
         )
@@ -54,6 +54,6 @@ def _result(answers: Answers, item: int, customer_id: str) -> pb.SegmentResult:
         return pb.SegmentResult(customer_id=customer_id, error=wire.item_error(error))
     return pb.SegmentResult(
         customer_id=customer_id,
-        cluster_id=int(answers.outputs["cluster_id"][item]),
-        segment_name=str(answers.outputs["segment_name"][item]),
+        cluster_id=answers.outputs["cluster_id"][item],
+        segment_name=answers.outputs["segment_name"][item],
     )
