@@ -14,13 +14,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
+import numpy as np
 import orjson
 from shopsphere.v1 import clv_pb2, pricing_pb2, propensity_pb2, recommender_pb2, segmentation_pb2
 
+from bench.serving import mlserver_rival
 from bench.serving.load import Burst, Target, burst, grpc_target, json_target
 from grpc_server.champions import read_pointer
 from grpc_server.online_features import FeatureSnapshot
@@ -28,6 +32,7 @@ from grpc_server.server import running_server
 from grpc_server.settings import ServerSettings
 
 IN_FLIGHT = 32
+IDS = 20
 RPCS = {
     "PredictClv": ("ClvService", clv_pb2.PredictClvRequest),
     "ScorePropensity": ("PropensityService", propensity_pb2.ScorePropensityRequest),
@@ -45,11 +50,12 @@ def main() -> None:
     parser.add_argument("--var", type=Path, default=Path("var"), help="Where lake and registry are.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=5_000, help="Of each candidate in a round.")
+    parser.add_argument("--mlserver", action="store_true", help="Also MLServer, whose packages are fetched.")
     arguments = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="shopsphere-bench-") as scratch:
         settings = _copied(arguments.var, Path(scratch))
-        with candidates(settings, cores[0]) as targets:
+        with candidates(settings, cores[0], mlserver=arguments.mlserver) as targets:
             for target in targets:
                 os.sched_setaffinity(target.pid, {cores[0]})
             report(targets, rounds=arguments.rounds, calls=arguments.calls, core=cores[-1])
@@ -63,7 +69,7 @@ def _copied(var: Path, scratch: Path) -> ServerSettings:
 
 
 @contextmanager
-def candidates(settings: ServerSettings, core: int) -> Iterator[list[Target]]:
+def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterator[list[Target]]:
     """All servers, up together."""
     started: list[subprocess.Popen[str]] = []
 
@@ -80,24 +86,25 @@ def candidates(settings: ServerSettings, core: int) -> Iterator[list[Target]]:
     with running_server(settings) as address:
         try:
             serving = settings.serving_dir("live")
-            ids = {table: _some_id(serving, table) for table in ("gold.customer_features", "gold.product_features")}
-            pid, port = start("empty")
-            targets = [grpc_target("empty", pid, port, "/bench.Empty/Call", b"")]
-            for method, (service, request) in RPCS.items():
-                key, table = (
-                    ("product_id", "gold.product_features")
-                    if method == "SuggestPrice"
-                    else ("customer_id", "gold.customer_features")
+            customers = _some_ids(serving, "gold.customer_features")
+            products = _some_ids(serving, "gold.product_features")
+            targets = [grpc_target("empty", *start("empty"), method="/bench.Empty/Call", messages=[b""])]
+            for name, (service, request) in RPCS.items():
+                asked = (
+                    [request(product_id=entity) for entity in products]
+                    if name == "SuggestPrice"
+                    else [request(customer_id=entity) for entity in customers]
                 )
-                message = request(**{key: ids[table]}).SerializeToString()
-                path = f"/shopsphere.v1.{service}/{method}"
-                targets.append(grpc_target(method, _worker(), address.grpc_port, path, message))
-            body = orjson.dumps({"customer_id": ids["gold.customer_features"]})
-            pid, port = start("fastapi_onnx", str(serving), str(settings.spool_dir / "bench"))
-            targets.append(json_target("FastAPI + onnxruntime", pid, port, "/score/clv", body))
-            pid, port = start("old_system")
+                messages = [message.SerializeToString() for message in asked]
+                method = f"/shopsphere.v1.{service}/{name}"
+                targets.append(grpc_target(name, _worker(), address.grpc_port, method=method, messages=messages))
+            fastapi = start("fastapi_onnx", str(serving), str(settings.spool_dir / "bench"))
+            bodies = [orjson.dumps({"customer_id": entity}) for entity in customers]
+            targets.append(json_target("FastAPI + onnxruntime", *fastapi, path="/score/clv", bodies=bodies))
             old = orjson.dumps({"customer_id": 1, "features": {"monetary": 100.0, "tx_count": 3}})
-            targets.append(json_target("old system", pid, port, "/score/clv", old))
+            targets.append(json_target("old system", *start("old_system"), path="/score/clv", bodies=[old]))
+            if mlserver:
+                targets.append(_mlserver(core, started))
             yield targets
         finally:
             for process in started:
@@ -105,12 +112,37 @@ def candidates(settings: ServerSettings, core: int) -> Iterator[list[Target]]:
                 process.wait()
 
 
-def _some_id(serving: Path, table: str) -> str:
+def _some_ids(serving: Path, table: str) -> list[str]:
     pointer = read_pointer(serving)
     assert pointer
     snapshot = FeatureSnapshot(serving / pointer["features"][table])
     ids = snapshot.arrays()[snapshot.key]
-    return str(ids[len(ids) // 2])
+    return [str(ids[place]) for place in np.linspace(0, len(ids) - 1, IDS).astype(int)]
+
+
+def _mlserver(core: int, started: list[subprocess.Popen[str]]) -> Target:
+    """MLServer in an environment that uv makes for it."""
+    packages = [word for name in mlserver_rival.REQUIREMENTS for word in ("--with", name)]
+    command = [Path(sys.executable).with_name("uv"), "run", "--no-project", "--isolated", *packages]
+    command += ["python", mlserver_rival.__file__, str(core)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    started.append(process)
+    assert process.stdout
+    pid, port, body = process.stdout.readline().split()
+    threading.Thread(target=process.stdout.read, daemon=True).start()  # it goes on to talk
+    method = "/inference.GRPCInferenceService/ModelInfer"
+    _answers(int(port))
+    return grpc_target("MLServer + LightGBM", int(pid), int(port), method=method, messages=[bytes.fromhex(body)])
+
+
+def _answers(port: int) -> None:
+    """Wait until something listens.
+
+    Raises:
+        grpc.FutureTimeoutError: nothing does.
+    """
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        grpc.channel_ready_future(channel).result(60)
 
 
 def _worker() -> int:
@@ -132,8 +164,8 @@ def report(targets: list[Target], *, rounds: int, calls: int, core: int) -> None
     for number in range(rounds + 1):
         for target in targets:
             few = max(calls // 20, 100) if target.name == "old system" else calls
-            heavy = burst(target, calls=few, in_flight=IN_FLIGHT, core=core)
-            alone = burst(target, calls=max(few // 5, 100), in_flight=1, core=core)
+            heavy = burst(target, calls=few, in_flight=IN_FLIGHT, core=core, turn=number)
+            alone = burst(target, calls=max(few // 5, 100), in_flight=1, core=core, turn=number)
             if number:  # the first round warms up
                 busy[target.name].append(heavy)
                 light[target.name].append(alone)

@@ -5,6 +5,7 @@ import re
 import statistics
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,12 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Target:
-    """Something that answers: its process, address, the body of a call and what else h2load needs to send it."""
+    """Something that answers: its process, address, bodies of calls and what else h2load needs to send them."""
 
     name: str
     pid: int
     url: str
-    body: bytes
+    bodies: Sequence[bytes]
     headers: tuple[str, ...]
 
 
@@ -32,20 +33,20 @@ class Burst:
     p99_ms: float
 
 
-def grpc_target(name: str, pid: int, port: int, method: str, message: bytes) -> Target:
+def grpc_target(name: str, pid: int, port: int, *, method: str, messages: Sequence[bytes]) -> Target:
     """A unary gRPC call."""
-    framed = b"\0" + len(message).to_bytes(4, "big") + message
+    framed = [b"\0" + len(message).to_bytes(4, "big") + message for message in messages]
     headers = ("content-type: application/grpc", "te: trailers")
     return Target(name, pid, f"http://127.0.0.1:{port}{method}", framed, headers)
 
 
-def json_target(name: str, pid: int, port: int, path: str, body: bytes) -> Target:
+def json_target(name: str, pid: int, port: int, *, path: str, bodies: Sequence[bytes]) -> Target:
     """A POST over HTTP/1.1."""
-    return Target(name, pid, f"http://127.0.0.1:{port}{path}", body, ("content-type: application/json",))
+    return Target(name, pid, f"http://127.0.0.1:{port}{path}", bodies, ("content-type: application/json",))
 
 
-def burst(target: Target, *, calls: int, in_flight: int, core: int) -> Burst:
-    """Send `calls` with `in_flight` of them at once.
+def burst(target: Target, *, calls: int, in_flight: int, core: int, turn: int) -> Burst:
+    """Send `calls` with `in_flight` of them at once; `turn` chooses the body, as h2load sends one over and over.
 
     Raises:
         RuntimeError: a call failed.
@@ -53,7 +54,7 @@ def burst(target: Target, *, calls: int, in_flight: int, core: int) -> Burst:
     http1 = "content-type: application/json" in target.headers
     with tempfile.TemporaryDirectory() as scratch:
         body, log = Path(scratch) / "body", Path(scratch) / "log"
-        body.write_bytes(target.body)
+        body.write_bytes(target.bodies[turn % len(target.bodies)])
         command = ["taskset", "-c", str(core), "h2load", "-n", str(calls), "-d", str(body), f"--log-file={log}"]
         # HTTP/1.1 has one call on a connection at a time
         command += ["--h1", "-c", str(in_flight)] if http1 else ["-c", "1", "-m", str(in_flight)]

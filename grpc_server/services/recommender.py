@@ -84,10 +84,10 @@ def _options(request: pb.RecommendRequest) -> RecommendOptions:
 
 def _items(answers: Answers, item: int) -> list[pb.RecommendedItem]:
     products, scores, reasons = (answers.outputs[name][item] for name in ("item_ids", "item_scores", "item_reasons"))
-    supporting = answers.explanation.get("supporting_product_ids", [[]] * len(products))
-    return [
-        pb.RecommendedItem(
-            product_id=str(product), score=score, reason=reason, supporting_product_ids=[str(one) for one in rests]
-        )
-        for product, score, reason, rests in zip(products, scores, reasons, supporting, strict=True)
+    items = [
+        pb.RecommendedItem(product_id=str(product), score=score, reason=reason)
+        for product, score, reason in zip(products, scores, reasons, strict=True)
     ]
+    for message, rests in zip(items, answers.explanation.get("supporting_product_ids", ()), strict=False):
+        message.supporting_product_ids.extend(map(str, rests))
+    return items
