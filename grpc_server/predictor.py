@@ -12,9 +12,10 @@ from grpc_server.errors import CallError, no_champion, starting
 from grpc_server.metrics import Metrics
 from grpc_server.online_features import FeatureSnapshot
 from grpc_server.prediction_log import PredictionLog, SpoolError
+from grpc_server.recommend_work import RecommendWork
 from grpc_server.single import Single, singles
 from grpc_server.state import State, StateHolder
-from grpc_server.work import Work
+from grpc_server.tabular_work import TabularWork
 from training.use_cases import get
 
 
@@ -59,10 +60,11 @@ class Predictor:
             raise no_champion(use_case.name) if self._holder.loaded else starting()
         snapshot = state.features.get(use_case.feature_table)
         self._check_age(call, snapshot)
-        work = Work(use_case=use_case, served=served, snapshot=snapshot, state=state, call=call, errors=errors)
+        kind = TabularWork if use_case.features else RecommendWork
+        work = kind(use_case=use_case, served=served, snapshot=snapshot, state=state, call=call, errors=errors)
         work.run()
         answers = work.answers(batch_id)
-        self._write(answers, call, work.logged, work.valid.tolist())
+        self._write(answers, call, work.logged, work.valid)
         return answers
 
     def _check_age(self, call: Call, snapshot: FeatureSnapshot | None) -> None:

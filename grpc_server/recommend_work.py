@@ -1,0 +1,123 @@
+"""The work of a call for recommendations: lists computed ahead, else the model is asked with each item's history."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from grpc_server.call import Array
+from grpc_server.online_features import FeatureSnapshot
+from grpc_server.recommend_options import NOTHING_ASKED, RecommendOptions, options, product_ids
+from grpc_server.work import Lists, Work
+from training.columns import object_array, plain
+from training.recommend_request import DEFAULT_K, HISTORY, as_of_day
+
+CUSTOMERS, PRODUCTS = "gold.customer_features", "gold.product_features"
+
+
+class RecommendWork(Work):
+    """Each item's history in the lake, with the recent products that the request names."""
+
+    def run(self) -> None:
+        """Predict the items that can be."""
+        items = self.valid
+        if not items:
+            return
+        count = len(self.errors)
+        self._asked = list(self.call.recommend) or [NOTHING_ASKED] * count
+        self._k = [k or DEFAULT_K for k in self.call.k] or [DEFAULT_K] * count
+        self._day = as_of_day(self.snapshot.as_of) if self.snapshot else np.nan
+        self._lengths = [0.0] * count
+        found = {item: outputs for item in items if (outputs := self._known(item)) is not None}
+        others = [item for item in items if item not in found]
+        if others:
+            computed = self._computed(others)
+            found |= {item: {name: column[row] for name, column in computed.items()} for row, item in enumerate(others)}
+        outputs = {name: [found[item][name] for item in items] for name in self.use_case.outputs}
+        for item, products in zip(items, outputs["item_ids"], strict=True):
+            self.warnings[item] += [] if products else ["no_products_left"]
+        self._log(items, outputs)
+        self.outputs = {name: self._spread(column, items) for name, column in outputs.items()}
+
+    def _known(self, item: int) -> Lists | None:
+        """The list computed ahead for the item's history, where nothing else is asked for."""
+        predict_known, position = getattr(self.served.model, "predict_known", None), int(self.positions[item])
+        if predict_known is None or self.snapshot is None or position < 0 or self.call.explain:
+            return None
+        if self._asked[item] is not NOTHING_ASKED:
+            return None
+        self._lengths[item] = float(self.snapshot.history_length(position))
+        found: Lists | None = predict_known(self.snapshot.digest(position), self._k[item], self._day)
+        return found
+
+    def _computed(self, items: list[int]) -> Lists:
+        """What the model answers to the items' histories."""
+        asked = [self._asked[item] for item in items]
+        inputs = histories(self.snapshot, self.positions[items], asked, self.state.features.get(PRODUCTS))
+        for item, products in zip(items, inputs["history_product_ids"], strict=True):
+            self._lengths[item] = float(len(products))
+            if not len(products):
+                self.warnings[item].append("cold_start")
+                self._asked[item] = self._with_country(item)
+        return self._ask(inputs, self._options(items))
+
+    def _options(self, items: list[int]) -> dict[str, Array]:
+        return {
+            "k": np.array([self._k[item] for item in items], dtype=np.int64),
+            **options([self._asked[item] for item in items]),
+            "as_of_day": np.full(len(items), self._day),
+        }
+
+    def _with_country(self, item: int) -> RecommendOptions:
+        """The options with the country that the lake has for the customer, where the request gives none."""
+        asked, customers = self._asked[item], self.state.features.get(CUSTOMERS)
+        if asked.country or customers is None:
+            return asked
+        return replace(asked, country=customers.text("country", customers.position(int(self.ids[item]))))
+
+    def _log(self, items: list[int], outputs: Lists) -> None:
+        self.logged = {"history_length": [self._lengths[item] for item in items]}
+        recent = [list(self._asked[item].recent_product_ids) for item in items]
+        if any(recent):
+            self.logged["recent_product_ids"] = recent
+        asked = {name: plain(column) for name, column in self._options(items).items() if name != "as_of_day"}
+        self.logged |= asked | outputs
+
+
+def histories(
+    snapshot: FeatureSnapshot | None,
+    positions: Array,
+    asked: Sequence[RecommendOptions],
+    products: FeatureSnapshot | None,
+) -> dict[str, Array]:
+    """The model's inputs: each item's history in the lake, and its recent products, if the lake has them, as of today.
+
+    A recent product counts as one purchase.
+    """
+    rows = [
+        _with_recent(snapshot.history(position) if snapshot else _nothing(), _known(item.recent_product_ids, products))
+        for position, item in zip(positions.tolist(), asked, strict=True)
+    ]
+    return {name: object_array([row[place] for row in rows]) for place, name in enumerate(HISTORY)}
+
+
+def _known(recent: Sequence[str], products: FeatureSnapshot | None) -> Array:
+    ids = product_ids(recent)
+    return ids[products.positions(ids) >= 0] if len(ids) and products else ids
+
+
+def _nothing() -> tuple[Array, ...]:
+    return (np.empty(0, np.int64), *(np.empty(0) for _ in list(HISTORY)[1:]))
+
+
+def _with_recent(history: tuple[Array, ...], recent: Array) -> tuple[Array, ...]:
+    """One purchase of weight 1 for each recent product, added to what is there; sorted by product."""
+    if not len(recent):
+        return history
+    ids, (weights, *others) = history[0], history[1:]
+    every = np.union1d(ids, recent)
+    spread = [np.zeros(len(every)) for _ in history[1:]]
+    for column, values in zip(spread, (weights, *others), strict=True):
+        column[np.searchsorted(every, ids)] = values
+    np.add.at(spread[0], np.searchsorted(every, recent), 1.0)
+    return (every, *spread)
