@@ -1,9 +1,10 @@
-"""Prefect flows of training: thin wrappers over `train` and `promote`, which run without Prefect as well."""
+"""Prefect flows of training and scoring: thin wrappers over functions that run without Prefect as well."""
 
 from prefect import flow
 from prefect.logging import get_run_logger
 
 from training.pipeline import TrainAllReport, train_use_cases
+from training.score import ScoreReport, score, with_champion
 from training.settings import TrainingSettings
 
 
@@ -41,6 +42,16 @@ def train_pricing(promote: bool = False, settings: TrainingSettings | None = Non
 def train_all(promote: bool = False, settings: TrainingSettings | None = None) -> TrainAllReport:
     """Train every use case, and with `promote` put each before its gate; one that fails does not stop the others."""
     return _run([], promote, settings)
+
+
+@flow(name="score", validate_parameters=False)
+def score_all(use_cases: tuple[str, ...] = (), settings: TrainingSettings | None = None) -> list[ScoreReport]:
+    """Let the champions answer about everybody; without `use_cases` those of all that have one."""
+    logger, given = get_run_logger(), settings or TrainingSettings()
+    reports = [score(given, name, progress=logger.info) for name in use_cases or with_champion(given)]
+    for report in reports:
+        logger.info(report.line())
+    return reports
 
 
 def _run(names: list[str], promote: bool, settings: TrainingSettings | None) -> TrainAllReport:

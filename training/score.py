@@ -51,6 +51,16 @@ def scores_table(use_case: str) -> str:
     return f"gold.{use_case}_scores"
 
 
+def with_champion(settings: TrainingSettings) -> list[str]:
+    """The use cases that can be scored.
+
+    Raises:
+        ShopSphereError: the registry cannot be reached.
+    """
+    registry = Registry(settings)
+    return [use_case.name for use_case in use_cases.USE_CASES if registry.champion(use_case.name)]
+
+
 def score(
     settings: TrainingSettings,
     name: str,

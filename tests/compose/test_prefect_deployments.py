@@ -18,7 +18,9 @@ PREFECT_FILE = ROOT / "compose" / "prefect.yaml"
 def test_every_deployment_names_a_flow() -> None:
     """Each entrypoint is a flow of the package, and every use case has a deployment of its own."""
     deployments = {entry["name"]: entry for entry in yaml.safe_load(PREFECT_FILE.read_text())["deployments"]}
-    expected = {"ingest", "build", "train-all", "monitor"} | {f"train-{use_case.name}" for use_case in USE_CASES}
+    expected = {"ingest", "build", "train-all", "score", "monitor"} | {
+        f"train-{use_case.name}" for use_case in USE_CASES
+    }
     assert expected == set(deployments)
     for entry in deployments.values():
         path, _, name = entry["entrypoint"].partition(":")

@@ -1,5 +1,6 @@
 """Bulk scores: a table version per run, files for a campaign tool, and one line where there is nothing to score."""
 
+import logging
 from datetime import date, datetime
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from lakehouse.errors import ConfigurationError, MissingTableError
 from lakehouse.storage import Lake
+from training import flows
 from training.campaigns import CampaignTable, UnknownCampaignError
 from training.constant import ConstantModel
 from training.registry import Registry
@@ -44,6 +46,13 @@ def test_everybody_is_scored_and_each_run_is_a_version(shop_lake, settings, cham
     assert told == ["clv: 60 of 60 customers scored"]
     assert "60 rows by clv 1, the simple baseline, as of 2024-03-01" in first.line()
     assert pl.read_csv(tmp_path / "scores.csv")["customer_id"].sort().to_list() == list(range(1, 61))
+
+
+def test_the_flow_scores_whoever_has_a_champion(settings, champion, monkeypatch):
+    """Without a server of Prefect's: the flow's own function."""
+    monkeypatch.setattr(flows, "get_run_logger", lambda: logging.getLogger("flow"))
+    reports = flows.score_all.fn(settings=settings)
+    assert [(report.table, report.rows) for report in reports] == [("gold.clv_scores", 60)]
 
 
 def test_lists_become_words_in_csv_and_stay_lists_in_parquet(settings, tmp_path):
