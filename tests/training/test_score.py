@@ -48,7 +48,7 @@ def test_everybody_is_scored_and_each_run_is_a_version(shop_lake, settings, cham
     assert pl.read_csv(tmp_path / "scores.csv")["customer_id"].sort().to_list() == list(range(1, 61))
 
 
-def test_the_flow_scores_whoever_has_a_champion(settings, champion, monkeypatch):
+def test_the_flow_scores_whoever_has_a_champion(shop_lake, settings, champion, monkeypatch):
     """Without a server of Prefect's: the flow's own function."""
     monkeypatch.setattr(flows, "get_run_logger", lambda: logging.getLogger("flow"))
     reports = flows.score_all.fn(settings=settings)
