@@ -52,19 +52,13 @@ class HistoryRecommender(PopularityRecommender):
         """The products' factors."""
         return self._fold_in.factors
 
-    def answer(self, rows: Sequence[tuple[History, Asked]]) -> list[Answer]:
-        """Stored lists where they suffice, else as the baseline."""
-        answers = [self._stored(*row) for row in rows]
-        rest = iter(super().answer([row for row, found in zip(rows, answers, strict=True) if found is None]))
-        return [next(rest) if found is None else found for found in answers]
-
     def with_lists(self, histories: Sequence[History]) -> "HistoryRecommender":
         """The same model with the lists of these histories stored, of those with an eligible product."""
         histories = [history for history in histories if len(self.catalogue.positions(history.product_ids)[0])]
         asked = Asked.of({"k": np.array([LENGTH])}, 0)
         shape = (len(histories), LENGTH)
         positions, scores, bought = np.full(shape, -1, np.int32), np.zeros(shape, np.float32), np.zeros(shape, bool)
-        answers = PopularityRecommender.answer(self, [(history, asked) for history in histories])
+        answers = self.computed([(history, asked) for history in histories])
         for row, (ids, values, reasons) in enumerate(answers):
             index, known = self.catalogue.positions(ids)  # what fills a short list up is not eligible
             positions[row, : len(index)], scores[row, : len(index)] = index, values[known]
@@ -119,10 +113,11 @@ class HistoryRecommender(PopularityRecommender):
             scores[row, index] += self._own(weights, interest, wanted)
         return scores
 
-    def _stored(self, history: History, asked: Asked) -> Answer | None:
-        plain = asked.include_repeats is None and not asked.categories and not len(asked.excluded)
-        if not plain or self.lists is None or not len(history.product_ids):
-            return None
+    def _known_ahead(self, history: History, asked: Asked) -> Answer | None:
+        """Stored lists, too."""
+        popular = super()._known_ahead(history, asked)
+        if popular is not None or self.lists is None or asked.filters or not len(history.product_ids):
+            return popular
         found = self._list(history.digest(), asked.k, self._day(asked))
         if found is None:
             return None

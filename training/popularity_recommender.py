@@ -9,7 +9,8 @@ import numpy as np
 
 from training import artifact, columns
 from training.catalogue import Catalogue
-from training.recommend_request import Asked, History
+from training.recommend_request import NO_HISTORY, Asked, History
+from training.stored_lists import LENGTH
 from training.use_case import Columns
 
 Array = np.ndarray[Any, Any]
@@ -35,6 +36,7 @@ class PopularityRecommender:
         self.catalogue = catalogue
         self.defaults: Mapping[str, float] = {}
         self.params = params
+        self._popular: dict[str, tuple[Array, Array]] = {}
 
     def predict(self, inputs: Columns, options: Columns) -> dict[str, Array]:
         """The k best products per row (10 where the option is absent), best first, with scores and reasons.
@@ -48,7 +50,13 @@ class PopularityRecommender:
         return _outputs(self.answer(rows))
 
     def answer(self, rows: Sequence[tuple[History, Asked]]) -> list[Answer]:
-        """The answer to each row, computed from the scores of the whole catalogue."""
+        """The answer to each row: what is known ahead, else computed from the scores of the whole catalogue."""
+        answers = [self._known_ahead(*row) for row in rows]
+        rest = iter(self.computed([row for row, found in zip(rows, answers, strict=True) if found is None]))
+        return [next(rest) if found is None else found for found in answers]
+
+    def computed(self, rows: Sequence[tuple[History, Asked]]) -> list[Answer]:
+        """As `answer`, with nothing known ahead."""
         starts = range(0, len(rows), BLOCK_ROWS)
         return [answer for start in starts for answer in self._block(rows[start : start + BLOCK_ROWS])]
 
@@ -93,6 +101,22 @@ class PopularityRecommender:
             if not len(answer[0]) and asked.include_repeats is None and not self.includes_repeats(asked):
                 answer = self.answer([(history, replace(asked, include_repeats=True))])[0]
             yield answer
+
+    def _known_ahead(self, history: History, asked: Asked) -> Answer | None:
+        """For cold rows without filters what is popular, ranked once for each country."""
+        if asked.filters or asked.k > LENGTH or self._day(asked) != self.params.get("as_of_day", np.inf):
+            return None
+        if len(self.catalogue.positions(history.product_ids)[0]):
+            return None
+        local = self.catalogue.popularity_in(asked.country)
+        country = "" if local is None else asked.country
+        if country not in self._popular:
+            row = (NO_HISTORY, replace(asked, k=LENGTH, country=country))
+            ids, scores, _ = self.computed([row])[0]
+            eligible = self.catalogue.positions(ids)[1]
+            self._popular[country] = ids[eligible], scores[eligible]
+        ids, scores = (column[: asked.k] for column in self._popular[country])
+        return self._told(ids, scores, history, asked, "popular_in_country" if country else "popular")
 
     def _known(self, history: History) -> Known:
         index, known = self.catalogue.positions(history.product_ids)

@@ -36,7 +36,7 @@ class History:
         """A row's history; empty without the inputs, and without interest where only purchases are given."""
         products, *others = HISTORY
         if products not in inputs:
-            return cls(product_ids=np.empty(0, np.int64), weights=np.empty(0), interest=np.empty(0))
+            return NO_HISTORY
         ids = np.asarray(inputs[products][row], np.int64)
         weights, views, carts = (
             np.asarray(inputs[name][row], np.float64) if name in inputs else np.zeros(len(ids)) for name in others
@@ -69,6 +69,11 @@ class Asked:
     country: str
     as_of_day: float
 
+    @property
+    def filters(self) -> bool:
+        """Whether it asks for other products than the model would give."""
+        return self.include_repeats is not None or bool(self.categories) or len(self.excluded) > 0
+
     @classmethod
     def of(cls, options: Columns, row: int) -> "Asked":
         """A row's options; what is absent takes its default."""
@@ -82,6 +87,9 @@ class Asked:
             country=str(options["country"][row]) if "country" in options else "",
             as_of_day=float(options["as_of_day"][row]) if "as_of_day" in options else np.nan,
         )
+
+
+NO_HISTORY = History(product_ids=np.empty(0, np.int64), weights=np.empty(0), interest=np.empty(0))
 
 
 def as_of_day(as_of: datetime) -> float:

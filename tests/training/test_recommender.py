@@ -12,7 +12,7 @@ from training.catalogue import ALWAYS, Catalogue
 from training.history_recommender import HistoryRecommender
 from training.interactions import Past, histories, with_histories
 from training.popularity_recommender import PopularityRecommender, best
-from training.recommend_request import HISTORY, History, as_of_day
+from training.recommend_request import HISTORY, Asked, History, as_of_day
 from training.use_case import Dataset
 from training.use_cases import get, recommender
 
@@ -116,6 +116,19 @@ def test_a_cold_customer_gets_what_is_popular_in_the_country(popular):
     assert list(india["item_ids"]) == [6, 8]
     assert list(india["item_reasons"]) == ["popular_in_country"] * 2
     assert list(ask(popular, k=1, country="Mars")["item_reasons"]) == ["popular"]
+
+
+@pytest.mark.parametrize("country", ["", "US", "IN", "FR"])
+@pytest.mark.parametrize("products", [(), (9,)])
+def test_what_cold_customers_get_is_ranked_once(popular, products, country, monkeypatch):
+    """It is what the computation gives, whatever was asked for before."""
+    ones = np.ones(len(products))
+    history = History(product_ids=np.array(products, dtype=np.int64), weights=ones, interest=ones)
+    rows = [(history, Asked.of({"k": [k], "country": [country]}, 0)) for k in (1, 2, 4)]
+    expected = [[part.tolist() for part in answer] for answer in popular.computed(rows)]
+    assert expected == [[part.tolist() for part in answer] for answer in popular.answer(rows)]
+    monkeypatch.setattr(popular, "computed", lambda rows: [None] * len(rows))
+    assert expected == [[part.tolist() for part in answer] for answer in popular.answer(rows)]
 
 
 def test_equal_scores_are_taken_by_position_whoever_else_is_asked_for():
