@@ -1,12 +1,12 @@
 """Writes SQL that makes the lake's tables views in a stock DuckDB, which needs nothing of this system for them."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
 from lakehouse.dictionary import tables
 from lakehouse.errors import ShopSphereError
-from lakehouse.query import comments, connect, quoted, run
+from lakehouse.query import EMPTY, comments, connect, quoted, run
 from lakehouse.settings import Settings
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
@@ -30,16 +30,22 @@ def catalog(lake: Lake, *, delta: bool = False, file: str = "lake.sql") -> str:
     """
     there = {table: lake.version(table) for table in tables() if lake.exists(table)}
     parts = [_head(lake.settings, delta=delta, file=file)]
-    parts += [f"create schema if not exists {schema};" for schema in _schemas(there)]
+    lacking = [table for table in EMPTY if table not in there] if there else []
+    parts += [f"create schema if not exists {schema};" for schema in _schemas([*there, *lacking])]
     with connect(lake, versions=there) as connection:
+
+        def columns_of(table: str) -> dict[str, str]:
+            return dict(run(connection, f"describe {table}").select("column_name", "column_type").iter_rows())
+
         for table, version in there.items():
-            columns = dict(run(connection, f"describe {table}").select("column_name", "column_type").iter_rows())
+            columns = columns_of(table)
             source = f"delta_scan({quoted(lake.uri(table))})" if delta else _parquet(lake, table, version, columns)
             parts.append("\n".join(_view(table, columns, source, "" if delta else f"version {version}")))
+        parts += ["\n".join(_view(table, columns_of(table), None, "which the shop lacks")) for table in lacking]
     return "\n\n".join(parts) + "\n"
 
 
-def _schemas(names: Mapping[str, int]) -> list[str]:
+def _schemas(names: Iterable[str]) -> list[str]:
     return sorted({table.partition(".")[0] for table in names if "." in table})
 
 

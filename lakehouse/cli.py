@@ -44,7 +44,7 @@ def ingest(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="complete_journey, synthetic, or a folder (or s3:// address) with your five CSVs; "
+            help="complete_journey, synthetic, or a folder (or s3:// address) with your CSVs; "
             "the last one where not given."
         ),
     ] = None,
@@ -52,7 +52,7 @@ def ingest(
         Dialect, typer.Option(help="excel: dates are DD-MM-YYYY HH:MM, and the text Null stands for nothing.")
     ] = Dialect.STANDARD,
 ) -> None:
-    """Load a source's five raw files into bronze; content that is there already is left out."""
+    """Load a source's raw files into bronze; content that is there already is left out."""
     from lakehouse.ingest import ingest as run
     from lakehouse.wording import counted
 

@@ -1,4 +1,4 @@
-"""The raw contract: the five tables a retailer gives, their columns, and every rule with what becomes of a breach."""
+"""The raw contract: the tables a retailer gives, their columns, and every rule with what becomes of a breach."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,8 +98,21 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
         "campaign_id": Column("id", null="0"),
         "refund_flag": Column("flag"),
     },
+    "promotions": {
+        "promotion_id": Column("id", required=True),
+        "product_id": Column("id", required=True),
+        "week_start": Column("date", required=True),
+        "display": Column("fraction"),
+        "mailer": Column("fraction"),
+    },
 }
 """The first column of each table is its key; where a key comes twice, the row loaded last wins (see `supersede`)."""
+
+OPTIONAL = ("promotions",)
+"""The tables that a shop may lack. No feature rests on them, and nothing is made of one that never came."""
+
+REQUIRED = tuple(table for table in TABLES if table not in OPTIONAL)
+"""The tables that every shop has."""
 
 FACTS = ("events", "transactions")
 """The tables that grow: rows of a customer at a moment, stored by hashed customer."""
@@ -236,6 +249,7 @@ ROW_RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
         _OUTSIDE_CAMPAIGN,
     ),
+    "promotions": (_unknown("products", "product_id"),),
 }
 """The rules over a whole row, in the order in which a broken one is named."""
 

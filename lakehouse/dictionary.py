@@ -23,12 +23,16 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Table:
-    """A table's grain and its columns; with `as_answered`, a column is there once a model has given it a value."""
+    """A table's grain and its columns; with `as_answered`, a column is there once a model has given it a value.
+
+    An `optional` table is absent in a shop that has no such data.
+    """
 
     name: str
     grain: str
     columns: Mapping[str, Meaning]
     as_answered: bool = False
+    optional: bool = False
 
 
 @cache
@@ -39,7 +43,8 @@ def tables() -> Mapping[str, Table]:
     for name, entry in told["tables"].items():
         texts = {column: text for group in entry.get("groups", ()) for column, text in told["groups"][group].items()}
         meanings = {column: _meaning(text) for column, text in (texts | entry.get("columns", {})).items()}
-        found[name] = Table(name, entry["grain"], meanings, entry.get("as_answered", False))
+        flags = (entry.get(flag, False) for flag in ("as_answered", "optional"))
+        found[name] = Table(name, entry["grain"], meanings, *flags)
     return found
 
 

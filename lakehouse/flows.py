@@ -15,7 +15,7 @@ from lakehouse.storage import Lake
 
 @flow(name="ingest", validate_parameters=False)
 def ingest_flow(source: str | None = None, settings: Settings | None = None) -> IngestReport:
-    """Load a source's five files into bronze; without a source the last one is offered again."""
+    """Load a source's files into bronze; without a source the last one is offered again."""
     return ingest(Lake(settings or Settings()), source, progress=get_run_logger().info)
 
 

@@ -85,7 +85,7 @@ def last_source(lake: Lake) -> tuple[str, Dialect]:
         SourceError: nothing was ingested yet.
     """
     if not lake.exists(SOURCES):
-        raise SourceError(f"nothing was ingested yet: name a source, {', '.join(GENERATED)} or a folder of five CSVs")
+        raise SourceError(f"nothing was ingested yet: name a source, {', '.join(GENERATED)} or a folder of CSVs")
     last = lake.scan(SOURCES).sort("offered_at").last().collect().row(0, named=True)
     return str(last["source"]), last.get("dialect") or "standard"
 
@@ -111,7 +111,7 @@ def _folder(lake: Lake, source: str, say: Progress) -> str:
         return source
     folder = lake.settings.var_dir / "raw" / source
     if not (folder / "transactions.csv").exists():  # the last one that is written
-        say(f"writing the five CSVs of {source} to {folder}")
+        say(f"writing the CSVs of {source} to {folder}")
         if source == "complete_journey":
             from lakehouse.sources import complete_journey
 

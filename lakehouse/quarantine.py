@@ -13,12 +13,12 @@ from lakehouse.table_rules import TABLE_RULES
 
 def rows(lake: Lake, table: str | None = None) -> pl.LazyFrame:
     """The quarantined rows with `status`: superseded, healed (a good row of its key or line came later), or open."""
+    none = pl.LazyFrame(schema=QUARANTINE_SCHEMA).with_columns(status=pl.lit("", pl.String))
     if not lake.exists(QUARANTINE):
-        return pl.LazyFrame(schema=QUARANTINE_SCHEMA).with_columns(status=pl.lit("", pl.String))
+        return none
     found = lake.scan(QUARANTINE)
-    if table:
-        found = found.filter(pl.col("table") == table)
-    return pl.concat(_with_status(lake, found, name) for name in ([table] if table else TABLES))
+    names = [name for name in ([table] if table else TABLES) if lake.exists(f"silver.{name}")]
+    return pl.concat([none, *(_with_status(lake, found, name) for name in names)])
 
 
 def by_rule(lake: Lake, table: str | None = None) -> pl.DataFrame:
@@ -73,7 +73,8 @@ def examples(lake: Lake, table: str, rule: str, limit: int = 5) -> pl.DataFrame:
 
 def by_file(lake: Lake, table: str | None = None) -> pl.DataFrame:
     """One row per raw file: the rows that came in, and how many are good and quarantined now."""
-    parts = []
+    schema = {"table": pl.String(), "source_file": pl.String(), "loaded_at": pl.Datetime("us")}
+    parts = [pl.LazyFrame(schema=pl.Schema(schema | dict.fromkeys(("rows", "good", "quarantined"), pl.Int64())))]
     for name in [table] if table else TABLES:
         if not lake.exists(f"bronze.{name}") or not lake.exists(f"silver.{name}"):
             continue

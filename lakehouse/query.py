@@ -8,14 +8,18 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from lakehouse.contracts import OPTIONAL
 from lakehouse.dictionary import tables
 from lakehouse.errors import MissingTableError, ShopSphereError
 from lakehouse.query_mistakes import reason
 from lakehouse.query_versions import scan_at
+from lakehouse.silver.split import schema
 from lakehouse.storage import Lake
 
 CATALOGUE = re.compile(r"\b(show|information_schema|duckdb_\w+|pragma\w*|sqlite_master|pg_catalog)\b", re.IGNORECASE)
 """What asks for tables without naming them."""
+EMPTY = {f"silver.{table}": schema(table) for table in OPTIONAL}
+"""What a shop that lacks them has empty views of, so that one training set serves every shop."""
 
 
 class SqlError(ShopSphereError):
@@ -66,14 +70,16 @@ def add_views(
     absent = []
     for table in names:
         rows = scan_at(lake, table, versions=versions or {}, at=at)
+        if rows is None and table in EMPTY:
+            rows = pl.LazyFrame(schema=EMPTY[table])
         if rows is None:
             absent.append(table)
             continue
-        schema, _, name = table.rpartition(".")
-        registered = f"_{schema}_{name}"
+        layer, _, name = table.rpartition(".")
+        registered = f"_{layer}_{name}"
         connection.register(registered, rows)
-        view = f'"{schema or "main"}"."{name}"'
-        connection.execute(f'create schema if not exists "{schema or "main"}"')
+        view = f'"{layer or "main"}"."{name}"'
+        connection.execute(f'create schema if not exists "{layer or "main"}"')
         connection.execute(f'create or replace view {view} as select * from "{registered}"')
         connection.execute("; ".join(comments(table, view, rows.collect_schema().names())))
     return absent

@@ -33,7 +33,7 @@ def reason(error: Exception, query: str, absent: Iterable[str] = ()) -> str:
         return READ_ONLY
     if not isinstance(error, duckdb.CatalogException):
         return said
-    missing = [table for table in absent if table in query.lower()]
+    missing = [table for table in absent if re.search(rf"(?<![\w.]){re.escape(table)}\b", query.lower())]
     if missing:
         said = f"there is no {missing[0]} yet, or was none then"
     elif found := UNKNOWN.search(said):

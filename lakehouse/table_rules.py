@@ -50,5 +50,14 @@ TABLE_RULES: Mapping[str, tuple[TableRule, ...]] = {
                 and p.campaign_id is not distinct from t.campaign_id)""",
         ),
     ),
+    "promotions": (
+        TableRule(
+            "promotion_of_the_same_week",
+            "another row has the same product and week under another key: the larger shares count",
+            """select coalesce(sum(n), 0)::bigint from (
+                select count(*) as n from silver.promotions
+                group by product_id, week_start having count(*) > 1)""",
+        ),
+    ),
 }
 """By the table whose rows are counted."""

@@ -11,7 +11,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def demo(
         source: Annotated[
-            str, typer.Argument(help="complete_journey, synthetic, or a folder (or s3:// address) with your five CSVs.")
+            str, typer.Argument(help="complete_journey, synthetic, or a folder (or s3:// address) with your CSVs.")
         ] = "complete_journey",
     ) -> None:
         """Run the whole system once: ingest, build, train, promote, serve, ask, replay a past date, monitor."""

@@ -55,8 +55,9 @@ def _libgomp() -> str:
 def _lake(settings: ServerSettings) -> str:
     lake = Lake(settings)
     clock = data_clock(lake)
-    there = sum(lake.exists(table) for table in tables())
-    return f"{there} of {len(tables())} tables in {lake.root}, the data ends before {clock:%Y-%m-%d}"
+    there = {table: lake.exists(table) for table in tables()}
+    known = [table for table, entry in tables().items() if there[table] or not entry.optional]
+    return f"{sum(there.values())} of {len(known)} tables in {lake.root}, the data ends before {clock:%Y-%m-%d}"
 
 
 def _registry(settings: ServerSettings) -> str:

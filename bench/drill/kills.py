@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.drill.tables import contents, differences
 from lakehouse.build import build
-from lakehouse.contracts import TABLES
+from lakehouse.contracts import REQUIRED
 from lakehouse.ingest import ingest
 from lakehouse.predictions import PREDICTIONS, append_records
 from lakehouse.settings import Settings
@@ -40,7 +40,7 @@ def shop(folder: Path, customers: int) -> list[Path]:
     parts = [folder / "first", folder / "later"]
     for part in parts:
         part.mkdir()
-    for table in TABLES:
+    for table in REQUIRED:
         header, *rows = (folder / "all" / f"{table}.csv").read_text().splitlines()
         cut = len(rows) * 2 // 3 if table in ("events", "transactions") else len(rows)
         for part, mine in zip(parts, (rows[:cut], rows[cut:]), strict=True):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from lakehouse.contracts import FACTS, TABLES
+from lakehouse.contracts import FACTS, REQUIRED
 from lakehouse.silver.history import HISTORY
 from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES
 from lakehouse.silver.split import bucket_of
@@ -32,7 +32,7 @@ class Changes:
 def state(lake: Lake) -> dict[str, int]:
     """What silver is made of: the number of each table's last batch whose changes are known, and of the buckets."""
     buckets = lake.transaction(f"silver.{FACTS[0]}", BUCKETS) or 1
-    known = {f"silver.{table}": lake.transaction(CHANGES, f"silver.{table}") or 0 for table in TABLES}
+    known = {f"silver.{table}": lake.transaction(CHANGES, f"silver.{table}") or 0 for table in REQUIRED}
     return known | {HISTORY: lake.transaction(HISTORY, BATCH) or 0, BUCKETS: buckets}
 
 
@@ -44,7 +44,7 @@ def changes(lake: Lake, table: str, now: Mapping[str, int]) -> Changes:
     if None in built.values() or built[BUCKETS] != buckets:
         return everything
     new = pl.concat(
-        lake.scan(CHANGES).filter(pl.col("table") == name, pl.col(BATCH) > built[f"silver.{name}"]) for name in TABLES
+        lake.scan(CHANGES).filter(pl.col("table") == name, pl.col(BATCH) > built[f"silver.{name}"]) for name in REQUIRED
     ).collect()
     since: dict[int, datetime] = {}
     for bucket, moment in [

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from lakehouse.contracts import FACTS, TABLES, key_of
+from lakehouse.contracts import FACTS, OPTIONAL, TABLES, key_of
 from lakehouse.ingest import FILE
 from lakehouse.parallel import Run, side_by_side
 from lakehouse.silver.history import build_history
@@ -42,6 +42,8 @@ def build_silver(lake: Lake, *, run: Run = side_by_side, progress: Callable[[str
     report = SilverReport()
     buckets = _buckets(lake)
     for table in TABLES:
+        if table in OPTIONAL and not lake.exists(f"bronze.{table}"):
+            continue
         settle(lake, table)
         batch = _Batch(lake, table, buckets)
         if batch.new or batch.anew or not lake.exists(f"silver.{table}"):
@@ -138,6 +140,8 @@ class _Batch:
         self, parts: list[Split], result: Superseded, staged: list[StagedFile], old: list[StagedFile]
     ) -> dict[int | None, datetime | None]:
         """From which moment on the batch changes each bucket, see `sidecars.changes`."""
+        if self._table in OPTIONAL:
+            return {}
         if self.anew or not old:
             return {None: None}
         if self._table not in FACTS:

@@ -1,4 +1,4 @@
-"""The tables beside silver's five: what a batch rejected, counted and changed.
+"""The tables beside silver's own: what a batch rejected, counted and changed.
 
 Each row names its table and batch. The commit that makes a batch part of its own table names the files of these rows,
 staged before; `settle` makes them part of the tables here, at once or, when the run died between, in the next one.

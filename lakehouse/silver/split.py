@@ -64,9 +64,9 @@ def split(lake: Lake, piece: Piece) -> Split:
         good = good.filter(typed["rule"].is_null())
         rejected = lake.stage(QUARANTINE).write(rejected_rows(rows, piece.table, piece.batch))
     counts = typed.select(pl.col(mended.keys()).sum()).row(0, named=True) if mended else {}
+    counts |= _warnings(lake, good.lazy(), piece.table)
     if piece.table not in FACTS:
         return Split(lake.stage(f"silver.{piece.table}").write(good.lazy()), rejected, _counted(counts), {})
-    counts |= _warnings(lake, good.lazy(), piece.table)
     files: list[StagedFile] = []
     since: dict[int, datetime] = {}
     placed = good.with_columns(bucket_of("customer_id", piece.buckets).alias("bucket"))
@@ -148,8 +148,10 @@ def _warnings(lake: Lake, rows: pl.LazyFrame, table: str) -> dict[str, int]:
 
 
 def _sums(rows: pl.LazyFrame, wrong: dict[str, pl.Expr]) -> dict[str, int]:
+    if not wrong:
+        return {}
     counted = rows.select(is_so.sum().alias(rule) for rule, is_so in wrong.items()).collect(engine="streaming")
-    return counted.row(0, named=True) if wrong else {}
+    return counted.row(0, named=True)
 
 
 def _looked_up(lake: Lake, rows: pl.LazyFrame, table: str) -> pl.LazyFrame:

@@ -9,7 +9,7 @@ import fsspec
 import polars as pl
 
 from lakehouse import addresses
-from lakehouse.contracts import TABLES
+from lakehouse.contracts import REQUIRED, TABLES
 from lakehouse.errors import SourceError
 from lakehouse.failures import storage_failures
 from lakehouse.settings import Settings
@@ -74,7 +74,7 @@ class CsvSource:
     def files(self, *, known: frozenset[str] = frozenset()) -> list[CsvFile]:
         """The folder's files by table and name, each with the contract's columns in any order.
 
-        Only tables in `known` may lack a file.
+        Only tables in `known`, and those that a shop may lack, may lack a file.
 
         Raises:
             SourceError: a file is missing or unreadable, its columns are not the contract's, or its dates have the
@@ -84,9 +84,9 @@ class CsvSource:
         self.ignored = ignored(names)
         found = sorted((list(TABLES).index(table), name) for name in names if (table := table_of(name)))
         tables = [(list(TABLES)[number], name) for number, name in found]
-        missing = [table for table in TABLES if table not in known and table not in dict(tables)]
+        missing = [table for table in REQUIRED if table not in known and table not in dict(tables)]
         if missing or not found:
-            raise SourceError(self._lacking(missing if found else list(TABLES)))
+            raise SourceError(self._lacking(missing if found else list(REQUIRED)))
         return [self._check(table, name) for table, name in tables]
 
     def read(self, file: CsvFile) -> Iterator[pl.LazyFrame]:
@@ -115,7 +115,7 @@ class CsvSource:
         """What to say where files of tables are missing."""
         lacking = ", ".join(f"{table}.csv" for table in tables)
         reason = f"{self.folder} has no {lacking}"
-        if len(tables) < len(TABLES):
+        if len(tables) < len(REQUIRED):
             reason += "; a folder may leave out only what an earlier one brought"
         else:
             reason += ": name the folder that they are in"

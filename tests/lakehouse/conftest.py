@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.drill.store import s3_store
-from lakehouse.contracts import TABLES
+from lakehouse.contracts import REQUIRED, TABLES
 from lakehouse.settings import Settings
 from lakehouse.storage import Lake
 
@@ -22,7 +22,8 @@ EVENT |= {"campaign_id": "0", "page_category": "PDP", "session_duration_sec": "1
 TRANSACTION = {"transaction_id": "1", "timestamp": "2024-01-01 10:00:00", "customer_id": "7", "product_id": "1630.0"}
 TRANSACTION |= {"quantity": "2", "discount_applied": "0.15", "gross_revenue": "68.76", "campaign_id": "0"}
 TRANSACTION |= {"refund_flag": "0"}
-GOOD = dict(zip(TABLES, (CUSTOMER, PRODUCT, CAMPAIGN, EVENT, TRANSACTION), strict=True))
+PROMOTION = {"promotion_id": "1", "product_id": "1630", "week_start": "2024-01-01", "display": "0.25", "mailer": "1"}
+GOOD = dict(zip(TABLES, (CUSTOMER, PRODUCT, CAMPAIGN, EVENT, TRANSACTION, PROMOTION), strict=True))
 
 
 @pytest.fixture
@@ -31,9 +32,9 @@ def lake(tmp_path):
     return Lake(Settings(var_dir=tmp_path / "var", lake_root=""))
 
 
-def _write(folder: Path, only: tuple[str, ...] = tuple(TABLES), **tables: list[dict[str, str]]) -> Path:
+def _write(folder: Path, only: tuple[str, ...] = REQUIRED, **tables: list[dict[str, str]]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for table in only:
+    for table in {*only, *tables}:
         with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(TABLES[table]), lineterminator="\n")
             writer.writeheader()
@@ -49,9 +50,9 @@ def write_shop_in():
 
 @pytest.fixture
 def write_shop(tmp_path):
-    """Write a folder of contract files: one good row per table, or the given rows as changes of it."""
+    """Write a folder of contract files: one good row per required table, or the given rows as changes of a good one."""
 
-    def write(name: str = "raw", only: tuple[str, ...] = tuple(TABLES), **tables: list[dict[str, str]]) -> Path:
+    def write(name: str = "raw", only: tuple[str, ...] = REQUIRED, **tables: list[dict[str, str]]) -> Path:
         return _write(tmp_path / name, only, **tables)
 
     return write

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
 from lakehouse.build import build
-from lakehouse.contracts import TABLES, rules
+from lakehouse.contracts import REQUIRED, TABLES, rules
 from lakehouse.errors import SourceError
 from lakehouse.ingest import ingest
 from lakehouse.quarantine import by_file, by_rule, examples
+from lakehouse.query import sql
 from lakehouse.settings import Settings
 from lakehouse.storage import Lake
 
@@ -49,6 +50,10 @@ def table(lake, name):
         ("events", {"page_category": "x" * 10_001}, "page_category_too_long"),
         ("campaigns", {"end_date": "2023-12-31"}, "end_date_before_start_date"),
         ("customers", {"age": "-1"}, "age_below_0"),
+        ("promotions", {"display": "1.01"}, "display_not_in_0_to_1"),
+        ("promotions", {"mailer": "A"}, "mailer_not_in_0_to_1"),
+        ("promotions", {"week_start": "2024-W02"}, "week_start_not_a_date"),
+        ("promotions", {"product_id": ""}, "product_id_missing"),
     ],
 )
 def test_a_row_that_must_be_rejected_is_in_quarantine(lake, write_shop, changed, change, rule):
@@ -91,6 +96,9 @@ def test_a_row_that_must_be_rejected_is_in_quarantine(lake, write_shop, changed,
             "social",
         ),
         ("events", {"product_id": ""}, "product_id_missing_on_event", "product_id", None),
+        ("promotions", {"product_id": "9"}, "product_id_unknown", "product_id", 9),
+        ("promotions", {"product_id": "1630.0"}, "product_id_written_as_float", "product_id", 1630),
+        ("promotions", {"mailer": ""}, None, "mailer", None),
     ],
 )
 def test_a_row_that_can_be_kept_is_kept_and_counted(lake, write_shop, *, changed, change, rule, column, value):
@@ -126,6 +134,26 @@ def test_the_row_loaded_last_wins(lake, write_shop):
     assert [row["quantity"] for row in table(lake, "silver.transactions")] == [4]
     assert {"superseded"} == {row["rule"] for row in table(lake, "silver.quarantine")}
     assert all(row["rows"] == row["good"] + row["quarantined"] for row in by_file(lake).to_dicts())
+
+
+def test_a_shop_may_lack_promotions(lake, write_shop):
+    """It has no such table in any layer, nothing is said of it, and SQL finds it empty."""
+    loaded(lake, write_shop())
+    assert not lake.exists("bronze.promotions")
+    assert not lake.exists("silver.promotions")
+    assert "promotions" not in {*by_file(lake)["table"], *by_rule(lake)["table"]}
+    assert by_file(lake, "promotions").is_empty()
+    assert by_rule(lake, "promotions").is_empty()
+    assert sql(lake, "select * from silver.promotions").is_empty()
+
+
+def test_promotions_may_come_later(lake, write_shop):
+    """Alone in a folder, as any table that is known; the quarantine accounts for their file."""
+    loaded(lake, write_shop())
+    broken = {"promotion_id": "2", "display": "-0.1"}
+    loaded(lake, write_shop("later", only=(), promotions=[{}, broken]))
+    assert by_file(lake, "promotions").select("rows", "good", "quarantined").rows() == [(2, 1, 1)]
+    assert [row["mailer"] for row in table(lake, "silver.promotions")] == [1.0]
 
 
 def test_a_corrected_file_heals_exactly_its_rows(lake, write_shop):
@@ -172,7 +200,7 @@ def test_compressed_files_are_the_same_content(lake, write_shop):
     """The second offer, compressed, commits nothing."""
     folder = write_shop()
     loaded(lake, folder)
-    for name in TABLES:
+    for name in REQUIRED:
         path = folder / f"{name}.csv"
         (folder / f"{name}.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()

@@ -3,17 +3,23 @@
 import polars as pl
 import pytest
 
+from lakehouse import ingest
+from lakehouse.contracts import OPTIONAL
 from lakehouse.dictionary import tables
 from lakehouse.erasures import ERASURES
 from lakehouse.erasures import SCHEMA as ERASURES_SCHEMA
 from lakehouse.metrics_table import METRICS
 from lakehouse.metrics_table import SCHEMA as METRICS_SCHEMA
 from lakehouse.predictions import PREDICTIONS, append_records
+from lakehouse.silver import split
 from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA
 
 SCORES = {table for table in tables() if table.startswith("gold.") and table.endswith("_scores")}
 ELSEWHERE = {PREDICTIONS, "promotions"} | SCORES
 """Tables that the small shop lacks: the log has a test below, the others are written by training and tested there."""
+LACKING = {f"bronze.{table}": ingest.schema(table) for table in OPTIONAL}
+LACKING |= {f"silver.{table}": split.schema(table) for table in OPTIONAL}
+"""Tables that a shop may lack, with their columns."""
 
 
 @pytest.mark.parametrize("table", sorted(set(tables()) - ELSEWHERE))
@@ -25,10 +31,17 @@ def test_every_column_has_an_entry_and_every_entry_a_column(tiny_lake, table):
         columns = QUARANTINE_SCHEMA.names()
     elif table == ERASURES:
         columns = ERASURES_SCHEMA.names()
+    elif table in LACKING:
+        columns = LACKING[table].names()
     else:
         columns = tiny_lake.scan(table).collect_schema().names()
 
     assert sorted(tables()[table].columns) == sorted(columns)
+
+
+def test_the_tables_that_a_shop_may_lack_say_so():
+    """Bronze and silver of what the contract calls optional."""
+    assert set(LACKING) == {name for name, table in tables().items() if table.optional}
 
 
 def test_every_table_of_the_lake_is_in_the_dictionary(tiny_lake):

@@ -14,7 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from lakehouse.build import build, label_features
-from lakehouse.contracts import TABLES
+from lakehouse.contracts import REQUIRED
 from lakehouse.engine import engine, packed, work
 from lakehouse.errors import ConfigurationError, EngineError
 from lakehouse.ingest import ingest
@@ -23,7 +23,7 @@ from lakehouse.silver.split import Piece, split
 from lakehouse.sources import synthetic
 from lakehouse.storage import Lake
 
-BUILT = [f"silver.{table}" for table in (*TABLES, "customer_history", "quarantine", "checks", "changes")]
+BUILT = [f"silver.{table}" for table in (*REQUIRED, "customer_history", "quarantine", "checks", "changes")]
 BUILT += [f"gold.{table}" for table in ("customer_features", "product_features", "campaign_exposures", "interactions")]
 START = "import sys; sys.path[:0] = sys.argv.pop(1).split(':'); from distributed.cli.dask_{} import main; main()"
 DIES = """

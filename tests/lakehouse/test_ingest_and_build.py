@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from lakehouse.build import build, data_clock
-from lakehouse.contracts import TABLES
+from lakehouse.contracts import REQUIRED
 from lakehouse.errors import ConfigurationError, MissingTableError, SourceError
 from lakehouse.ingest import ingest, offered
 from lakehouse.query import SqlError, online_snapshot, sql
@@ -20,7 +20,7 @@ def csvs(tmp_path, tiny_csvs):
     """A copy of the small shop's CSVs to spoil."""
     folder = tmp_path / "csvs"
     folder.mkdir()
-    for table in TABLES:
+    for table in REQUIRED:
         (folder / f"{table}.csv").write_bytes((tiny_csvs / f"{table}.csv").read_bytes())
     return folder
 
