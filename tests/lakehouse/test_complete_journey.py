@@ -1,7 +1,9 @@
 """The real receipts, mapped: the counts and the revenue that the source is known to have."""
 
+from datetime import date
 from decimal import Decimal
 
+import polars as pl
 import pytest
 
 from lakehouse.build import build, data_clock
@@ -28,6 +30,7 @@ def lake(tmp_path_factory):
         ("campaigns", 27),
         ("events", 1_450_833),
         ("transactions", 1_442_147),
+        ("promotions", 972_467),
     ],
 )
 def test_every_row_arrives(lake, table, rows):
@@ -56,6 +59,15 @@ def test_mailings_are_exposures(lake):
     assert found.row(0) == (6_589, 5)
     responders = "select distinct customer_id, campaign_id from silver.transactions where campaign_id is not null"
     assert sql(lake, f"select count(*) from ({responders})").item() == 790
+
+
+def test_promotions_are_shares_of_stores_in_weeks_from_monday(lake):
+    """One that had two places in some stores counts them once: 51 of 107 with a display, all with a mailer."""
+    rows = lake.scan("silver.promotions")
+    shown = rows.filter(pl.col("product_id") == 31159, pl.col("week_start") == date(2017, 1, 2))
+    assert shown.select("display", "mailer").collect().row(0) == (0.4766, 1.0)
+    odd = (pl.col("week_start").dt.weekday() != 1) | (pl.max_horizontal("display", "mailer") == 0)
+    assert rows.filter(odd).collect().is_empty()
 
 
 def test_the_data_has_its_own_clock(lake):
