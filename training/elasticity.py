@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from training import confounding, truncated_poisson
+from training.tabular import to_columns
 from training.truncated_poisson import Rows
 
 Array = np.ndarray[Any, Any]
@@ -13,23 +14,23 @@ VARIATION = 0.02
 """The least standard deviation of a product's log price from which an elasticity can be told."""
 ENOUGH_WEEKS = 8
 CONTROLS = ("display", "mailer")
-"""Columns of the panel that say how a product was promoted, where the source knows it."""
+"""Columns of the panel that say how much of the shop promoted a product, where that is known."""
 
 
 def fit(panel: pl.DataFrame) -> tuple[dict[str, Array], dict[str, float]]:
     """Arrays with an entry per product (see `PriceModel`) and facts about the fit, from a sorted panel.
 
-    A product's elasticity is its orders' (`truncated_poisson.fit`) and its units' per order together, less what prices
-    are found to follow demand (`confounding`). NaN, not identified, where its price hardly moved.
+    A product's elasticity is its orders' (`truncated_poisson.fit`) and its units' per order together, at equal
+    promotion, less what prices are found to follow demand (`confounding`). NaN, not identified, where its price hardly
+    moved.
     """
-    controls = [name for name in CONTROLS if name in panel.columns and panel[name].n_unique() > 1]
-    products = _products(panel)
+    controls = controls_of(panel)
+    products = products_of(panel)
     number = np.searchsorted(products["product_id"].to_numpy(), panel["product_id"].to_numpy())
-    raw = np.column_stack([panel[name].to_numpy() for name in ("log_price", *controls)])
-    means = np.column_stack([np.bincount(number, column) for column in raw.T]) / np.bincount(number)[:, None]
+    inputs, means = centred(np.column_stack(list(to_columns(panel, ["log_price", *controls]).values())), number)
     rows = Rows(
         counts=panel["orders"].to_numpy().astype(float),
-        inputs=raw - means[number],
+        inputs=inputs,
         offset=panel["traffic"].to_numpy(),
         product=number,
         category=np.unique(products["category"].to_numpy(), return_inverse=True)[1],
@@ -53,6 +54,8 @@ def fit(panel: pl.DataFrame) -> tuple[dict[str, Array], dict[str, float]]:
     }
     arrays["log_units"] = _levels(panel, rows, arrays)
     facts = {"price_follows_demand": follows, "spread": found.spread, "dispersion": found.dispersion}
+    effects = arrays["order_slopes"][:, 1:].mean(axis=0).tolist()
+    facts |= {f"effect_of_{name}": effect for name, effect in zip(controls, effects, strict=True)}
     return {**arrays, "controls": np.array(controls, dtype="U16")}, facts
 
 
@@ -62,26 +65,23 @@ def without_price(panel: pl.DataFrame) -> dict[str, Array]:
     return fit(kept)[0]
 
 
-def least_squares(panel: pl.DataFrame) -> pl.DataFrame:
-    """One row per product by plain regression of log units on log price: product_id, category, log_price, slope (0
-    where the price hardly moved) and log_units, for comparison.
-    """
-    x, y = pl.col("log_price"), pl.col("log_units") - pl.col("traffic")
-    sums = panel.group_by("product_id").agg(
-        pl.col("category").first(),
-        log_units=y.mean(),
-        log_price=x.mean(),
-        slope=((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum(),
-        identified=_identified(),
-    )
-    return sums.with_columns(pl.when("identified").then("slope").otherwise(0.0).alias("slope")).sort("product_id")
+def controls_of(panel: pl.DataFrame) -> list[str]:
+    """The controls that the panel has and that moved."""
+    return [name for name in CONTROLS if name in panel.columns and panel[name].n_unique() > 1]
+
+
+def centred(columns: Array, product: Array) -> tuple[Array, Array]:
+    """What each row has more than its product's mean, and those means."""
+    means = np.column_stack([np.bincount(product, column) for column in columns.T]) / np.bincount(product)[:, None]
+    return columns - means[product], means
 
 
 def _identified() -> pl.Expr:
     return (pl.len() >= ENOUGH_WEEKS) & (pl.col("log_price").std(ddof=0) > VARIATION)
 
 
-def _products(panel: pl.DataFrame) -> pl.DataFrame:
+def products_of(panel: pl.DataFrame) -> pl.DataFrame:
+    """The panel's products, sorted: product_id, category, and whether the price moved enough to tell an elasticity."""
     category = pl.col("category").first().fill_null("")
     return panel.group_by("product_id").agg(category, identified=_identified()).sort("product_id")
 

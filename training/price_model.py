@@ -91,7 +91,8 @@ class PriceModel:
     def log_units(self, rows: Columns) -> Array:
         """Expected log weekly units of product-weeks with a sale; NaN for products outside the panel.
 
-        `rows` has product_id, log_price, traffic (log of the shop's sales, relative), and the controls fitted with.
+        `rows` has product_id, log_price, traffic (log of the shop's sales, relative), and the controls fitted with, of
+        which those that are absent or NaN count as the product's mean.
         """
         at, known = self._find(rows["product_id"])
         arrays = self._arrays
@@ -99,7 +100,8 @@ class PriceModel:
         effects = arrays["order_slopes"][at]
         log_rate = arrays["log_orders"][at] + effects[:, 0] * moved + rows["traffic"]
         for number, name in enumerate(arrays["controls"].tolist()):
-            log_rate += effects[:, number + 1] * (rows[name] - arrays["control_means"][at, number])
+            shown = self._column(rows, name, len(at)) - arrays["control_means"][at, number]
+            log_rate += effects[:, number + 1] * np.nan_to_num(shown)
         found = arrays["log_units"][at] + np.log(expected(log_rate)) + arrays["quantity_slope"][at] * moved
         return np.where(known, found, np.nan)
 

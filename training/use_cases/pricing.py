@@ -12,7 +12,7 @@ import polars as pl
 from lakehouse.errors import ShopSphereError
 from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
-from training import artifact, bootstrap, elasticity, price_panel, tabular
+from training import artifact, bootstrap, elasticity, price_panel, price_regressions, tabular
 from training.price_model import PriceModel
 from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, UseCase
 
@@ -20,6 +20,7 @@ Array = np.ndarray[Any, Any]
 FEATURES = "gold.product_features"
 TRANSACTIONS = "silver.transactions"
 PRODUCTS = "silver.products"
+PROMOTIONS = "silver.promotions"
 TEST_DAYS = 91
 PANEL = 2000
 """How many products are in the panel at most, those with the most revenue first."""
@@ -33,13 +34,14 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     """The product x week panel of the products that sell most: log of units and of the price paid per unit.
 
     Only priced sales count, refunds do not. Weeks begin on the weekday on which prices change. `traffic` is the log of
-    what the shop's other products sold, relative to the training weeks, drawn to 0 as far as it is chance. The last
-    quarter of the history, at most 13 weeks, is tested on; as many weeks earlier for each `window`.
+    what the shop's other products sold, relative to the training weeks, drawn to 0 as far as it is chance. `display`
+    and `mailer` say how a product was promoted, where the shop tells of most training weeks; training keeps to these.
+    The last quarter of the history, at most 13 weeks, is tested on; as many weeks earlier for each `window`.
 
     Raises:
         PricingDataError: fewer than 12 weeks of sales.
     """
-    versions = versions or {table: lake.version(table) for table in (TRANSACTIONS, PRODUCTS, FEATURES)}
+    versions = versions or _versions(lake)
     first_day = price_panel.first_day(lake.scan(TRANSACTIONS, versions[TRANSACTIONS]))
     weeks = run_example(lake, "training_pricing", versions=versions, first_day=first_day)
     if weeks.is_empty() or weeks["week"].n_unique() < 12:
@@ -52,6 +54,11 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     start = last - span
     earlier = weeks.filter(pl.col("week") + timedelta(days=7) <= start)
     chosen = weeks if refit else earlier
+    told = chosen.drop_nulls(elasticity.CONTROLS)
+    if PROMOTIONS in versions and 2 * told["week"].n_unique() > chosen["week"].n_unique():
+        chosen = told
+    else:
+        weeks, chosen = weeks.drop(elasticity.CONTROLS), chosen.drop(elasticity.CONTROLS)
     best = chosen.group_by("product_id").agg(pl.col("revenue").sum(), weeks=pl.len())
     best = best.filter(pl.col("weeks") >= elasticity.ENOUGH_WEEKS).sort(
         "revenue", "product_id", descending=[True, False]
@@ -78,6 +85,12 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
             "first_day": first_day,
         },
     )
+
+
+def _versions(lake: Lake) -> dict[str, int]:
+    """The tables as they are now; a shop may lack promotions."""
+    read = [TRANSACTIONS, PRODUCTS, FEATURES, *([PROMOTIONS] if lake.exists(PROMOTIONS) else [])]
+    return {table: lake.version(table) for table in read}
 
 
 def shuffled(data: Dataset, seed: int) -> Dataset:
@@ -119,21 +132,14 @@ def evaluate(model: Model, data: Dataset) -> Metrics:
 
 
 def references(data: Dataset) -> dict[str, Metrics]:
-    """Plain regressions of log units on log price: per product, with its category's mean slope, with one for all."""
-    fitted = elasticity.least_squares(data.train)
-    moved = pl.col("slope").filter(pl.col("slope") != 0)
-    slopes = {
-        "least_squares": pl.col("slope"),
-        "category_mean": moved.mean().over("category").fill_null(moved.mean()),
-        "one_elasticity": moved.median(),
+    """Plain regressions of log units on log price and promotion: a slope per product, per category, one for all."""
+    fitted = price_regressions.fit(data.train)
+    regressions = {
+        "least_squares": fitted,
+        "category_mean": fitted.with_category_slopes(),
+        "one_elasticity": fitted.with_one_slope(),
     }
-    found = {}
-    for name, slope in slopes.items():
-        rows = data.test.join(fitted.with_columns(slope=slope), on="product_id", suffix="_mean", maintain_order="left")
-        gone = pl.col("log_price") - pl.col("log_price_mean")
-        log_units = rows.select(pl.col("log_units_mean") + pl.col("traffic") + pl.col("slope") * gone)
-        found[name] = _accuracy(log_units.to_series().to_numpy(), data.test)
-    return found
+    return {name: _accuracy(found.log_units(data.test), data.test) for name, found in regressions.items()}
 
 
 def gate(candidate: Metrics, champion: Metrics) -> Decision:
@@ -222,7 +228,7 @@ def _elasticities(model: Model, data: Dataset) -> Array:
 PRICING = UseCase(
     name="pricing",
     title="Price suggestions",
-    not_for="prices outside those observed, prices per person, causes: promotions and demand move together.",
+    not_for="prices outside those observed, prices per person, causes: demand moves too, and promotion not told of.",
     entity="product",
     feature_table=FEATURES,
     features=(
