@@ -94,7 +94,7 @@ def measure(use_case: UseCase, lake: Lake, truth: Path | None) -> None:
     bounds = intervals(use_case, model, data)
     _row("model", use_case.evaluate(model, data), names)
     if bounds:
-        print(f"{'  90 % interval':28}" + "".join(f"{_interval(bounds[name]):>20}" for name in names))
+        print(f"{'  90 % interval':28}" + "".join(f"{_interval(bounds.get(name)):>20}" for name in names))
     _row("simple baseline", use_case.evaluate(baseline, data), names)
     for name, metrics in use_case.references(data).items():
         _row(name.replace("_", " "), metrics, names)
@@ -109,8 +109,8 @@ def _row(name: str, metrics: Metrics, names: tuple[str, ...]) -> None:
     print(f"{name:28}" + "".join(f"{metrics[one]:20.4f}" if one in metrics else f"{'':>20}" for one in names))
 
 
-def _interval(bounds: tuple[float, float]) -> str:
-    return f"{bounds[0]:.4g} to {bounds[1]:.4g}"
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return f"{bounds[0]:.4g} to {bounds[1]:.4g}" if bounds else ""
 
 
 def _listed(found: Mapping[str, float]) -> str:

@@ -47,15 +47,27 @@ def _calibration_error(actual: Array, predicted: Array) -> float:
 
 
 def figure(actual: Array, predicted: Array, *, title: str) -> Any:
-    """Share of responders by decile of the prediction, beside what was predicted."""
+    """Share of responders in each tenth of the rows by prediction with its 90 % interval, beside what was predicted."""
     from matplotlib.figure import Figure
 
-    groups = np.array_split(np.argsort(predicted, kind="stable"), 10)
-    drawn = Figure(figsize=(7, 4))
+    groups = [rows for rows in np.array_split(np.argsort(predicted, kind="stable"), 10) if len(rows)]
+    said, came = (np.array([column[rows].mean() for rows in groups]) for column in (predicted, actual))
+    error = 1.645 * np.sqrt(came * (1 - came) / [len(rows) for rows in groups])
+    drawn = Figure(figsize=(7, 4.5), layout="constrained")
     axes = drawn.subplots()
-    axes.plot([predicted[group].mean() for group in groups], [actual[group].mean() for group in groups], "o-")
-    limit = max(float(predicted.max()), 0.01)
+    label = "tenths of the rows by prediction, with 90 % intervals"
+    axes.errorbar(said, came, yerr=error, fmt="o-", capsize=3, label=label)
+    limit = 1.05 * max(float(np.max(said)), float(np.max(came + error)), 0.01)
     axes.plot([0, limit], [0, limit], "--", color="grey", label="perfect calibration")
-    axes.set(title=title, xlabel="predicted, mean of the decile", ylabel="responded, share of the decile")
-    axes.legend()
+    axes.set(
+        title=title,
+        xlabel="mean predicted chance of a response",
+        ylabel=f"share that responded ({len(actual):,} rows)",
+        xlim=(0, limit),
+        ylim=(0, limit),
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:.0%}")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
     return drawn

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+TOP = 0.2
+"""Share of the rows of which the figure says what they bring."""
 
 
 def gain_curve(actual: Array, predicted: Array) -> tuple[Array, Array]:
@@ -18,11 +20,24 @@ def gain_figure(actual: Array, predicted: Array, *, title: str) -> Any:
     """A matplotlib figure of the curve, beside the best order there is and no order at all."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    rows, held = gain_curve(actual, predicted)
+    first = float(np.interp(TOP, rows, held))
+    what = "responses" if np.isin(actual, (0, 1)).all() else "amount"
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(*gain_curve(actual, predicted), label="model")
+    axes.plot(rows, held, label=f"model: the first {TOP:.0%} bring {first:.0%}")
     axes.plot(*gain_curve(actual, actual), ":", color="grey", label="perfect order")
     axes.plot([0, 1], [0, 1], "--", color="grey", label="no order")
-    axes.set(title=title, xlabel="share of the rows, highest answers first", ylabel="share of all that came")
-    axes.legend()
+    axes.plot([TOP, TOP, 0], [0, first, first], color="tab:blue", linewidth=0.8, alpha=0.6)
+    axes.set(
+        title=title,
+        xlabel=f"share of the {len(actual):,} test rows, highest answers first",
+        ylabel=f"share of the whole {what} that they bring" if what == "amount" else f"share of all {what}",
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:.0%}")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
     return figure

@@ -70,7 +70,7 @@ def _metrics(use_case: UseCase, evidence: Evidence) -> list[str]:
         told = (
             f"Its {use_case.primary_metric} ({better} is better) gains {_number(gain['gain'])} over the simple baseline"
         )
-        lines += ["", f"{told}, 90 % interval {low} to {high} (paired bootstrap of the test rows)."]
+        lines += ["", f"{told}, 90 % interval {low} to {high} (paired bootstrap)."]
     return lines
 
 

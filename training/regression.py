@@ -55,16 +55,24 @@ def rank_correlation(left: Array, right: Array) -> float:
 
 
 def decile_figure(actual: Array, predicted: Array, *, title: str) -> Any:
-    """A matplotlib figure: mean predicted and mean actual amount in each tenth of the predictions."""
+    """A matplotlib figure: mean predicted and mean actual amount in each tenth of the rows by prediction."""
     from matplotlib.figure import Figure
 
     order = np.array_split(np.argsort(predicted, kind="stable"), 10)
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     positions = np.arange(1, 11)
     for shift, values, label in ((-0.2, predicted, "predicted"), (0.2, actual, "actual")):
         axes.bar(positions + shift, [values[rows].mean() if len(rows) else 0 for rows in order], 0.4, label=label)
-    axes.set(title=title, xlabel="decile, lowest predictions first", ylabel="mean amount", xticks=positions)
+    axes.set(
+        title=title,
+        xlabel=f"tenth of the {len(actual):,} customers by prediction, lowest first",
+        ylabel="mean per customer (money)",
+        xticks=positions,
+    )
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.grid(axis="y", alpha=0.3)
+    axes.set_axisbelow(True)
     axes.legend()
     return figure
 

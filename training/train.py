@@ -177,7 +177,7 @@ def flat(evidence: Evidence) -> Metrics:
 def _figures(use_case: UseCase, model: Model, data: Dataset) -> dict[str, Any]:
     found = dict(use_case.figures(model, data))
     if known := labelled.outcomes(use_case, model, data):
-        found["gain.png"] = gain_figure(*known, title=f"{use_case.title}: gain on the test rows")
+        found["gain.png"] = gain_figure(*known, title=f"{use_case.title}: how answers order the test rows")
     return found
 
 

@@ -13,6 +13,9 @@ from lakehouse.storage import Lake
 
 Columns = Mapping[str, np.ndarray[Any, Any]]
 """Named columns of equal length, one entry per row."""
+Metrics = dict[str, float]
+Resampled = tuple[int, Callable[[np.ndarray[Any, Any]], Metrics]]
+"""How many units can be drawn, and the metrics of drawn ones, by their numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +80,6 @@ class Decision:
     reasons: Sequence[str]
 
 
-Metrics = dict[str, float]
-
-
 @dataclass(frozen=True, kw_only=True)
 class UseCase:
     """One model of the shop, from its features to its gate. Listed in `training.use_cases.USE_CASES`.
@@ -105,6 +105,8 @@ class UseCase:
     gate: candidate's metrics and champion's metrics on the same test rows; the candidate's hold `gain_low` of `gains`.
     gains: how much better the first model is than the second in the primary metric (positive is better), on each of
         many resamples of the test rows, the same rows for both (paired bootstrap).
+    resampled: with a model and a dataset, the units that the test is of (customers, products) and the metrics of drawn
+        ones, from answers that are computed once; absent where each test row is a unit with a label.
     example: inputs and options of a few rows (of `train`; NaN allowed), for golden rows and the registry's example.
     figures: matplotlib figures by file name that a person would look at.
     load: the model in an artifact folder, the inverse of `Model.save`.
@@ -131,6 +133,7 @@ class UseCase:
     explain: Callable[[Model, Columns, Columns], dict[str, Any]]
     example: Callable[[Dataset], tuple[Columns, Columns]]
     gains: Callable[[Model, Model, Dataset], np.ndarray[Any, Any]]
+    resampled: Callable[[Model, Dataset], Resampled] | None = None
     shuffled: Callable[[Dataset, int], Dataset] | None = None
     predicts_label: bool = False
     not_for: str = ""

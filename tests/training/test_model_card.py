@@ -51,7 +51,7 @@ def test_a_card_names_data_metrics_baselines_and_limits(data, baseline, evidence
         "gold.customer_features version 0",
         "| metric | model | simple baseline |",
         "last 180 days repeated",
-        "90 % interval 0 to 0 (paired bootstrap of the test rows)",
+        "90 % interval 0 to 0 (paired bootstrap)",
         "## Not for",
         "| 2023-09-03 | 240 |",
         "| tenth of the answers | predicted, mean | actual, mean |",

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, strategies
 
 from training import bootstrap, elasticity, price_panel, price_regressions
+from training.price_errors import price_errors
+from training.price_figure import elasticity_figure
 from training.price_model import PriceModel
 from training.use_cases.pricing import PRICING
 
@@ -194,6 +196,21 @@ def test_traffic_of_a_tiny_shop_is_chance():
     assert price_panel.with_traffic(weeks, weeks)["traffic"].abs().max() < 0.5
     busy = weeks.with_columns(other_orders=pl.when(pl.col("week") > 25).then(900).otherwise(300))
     assert price_panel.with_traffic(busy, busy)["traffic"].max() == pytest.approx(np.log(3) / 2, rel=0.05)
+
+
+def test_a_products_weeks_are_drawn_together():
+    """Errors of 0 and of 1 in products of three weeks and of one."""
+    rows = pl.DataFrame({"product_id": [5, 5, 5, 7], "units": [1, 1, 1, 1], "log_units": [0.0] * 4})
+    errors = price_errors(np.array([0.0, 0.0, 0.0, 1.0]), rows)
+    assert errors.metrics() == pytest.approx({"rmse_log_units": 0.5, "wape": (np.e - 1) / 4})
+    assert errors.rmse(np.array([0, 0])) == 0
+    assert errors.rmse(np.array([0, 1, 1])) == pytest.approx(np.sqrt(2 / 5))
+
+
+def test_where_no_price_moved_the_figure_is_empty():
+    """And not a warning about the mean of nothing."""
+    axes = elasticity_figure(np.array([]), promotions=False).axes[0]
+    assert axes.get_title() == "Elasticities of 0 products (promotions are not told of)"
 
 
 def test_shuffled_prices_teach_nothing(tiny_lake):

@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from training import artifact, columns
+from training.intervals import intervals
 from training.registry import Registry
 from training.use_cases import USE_CASES
 
@@ -77,6 +78,26 @@ def test_metrics_hold_the_primary_one_and_are_finite(use_case, model, data):
 
     assert use_case.primary_metric in metrics
     assert all(np.isfinite(value) for value in metrics.values())
+
+
+def test_intervals_are_of_the_metrics_that_are_told(use_case, model, data):
+    """The primary one has an interval; all units drawn once give the metrics themselves."""
+    metrics, bounds = use_case.evaluate(model, data), intervals(use_case, model, data)
+
+    assert use_case.primary_metric in bounds
+    assert all(np.isfinite(bound).all() for bound in bounds.values())
+    if use_case.resampled:
+        count, metrics_of = use_case.resampled(model, data)
+        every = metrics_of(np.arange(count))
+        assert every == pytest.approx({name: metrics[name] for name in bounds})
+
+
+def test_figures_can_be_read(use_case, model, data):
+    """Each has a title, and names on its axes or a title for each of its panels."""
+    for figure in use_case.figures(model, data).values():
+        for axes in figure.axes:
+            assert axes.get_title()
+            assert figure.get_suptitle() or (axes.get_xlabel() and axes.get_ylabel())
 
 
 def test_the_artifact_gives_the_same_answers(use_case, model, data, tmp_path):

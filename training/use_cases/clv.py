@@ -142,7 +142,7 @@ def gains(candidate: Model, champion: Model, data: Dataset) -> np.ndarray[Any, A
 def figures(model: Model, data: Dataset) -> dict[str, Any]:
     """Predicted and actual spend by decile of the prediction."""
     actual = data.test["label"].to_numpy()
-    title = f"Spend in the 180 days after {data.as_of:%Y-%m-%d}, by decile of the prediction"
+    title = f"Spend in the 180 days after {data.as_of:%Y-%m-%d}: predicted and actual"
     return {"deciles.png": regression.decile_figure(actual, _answers(model, data.test)["clv_180d"], title=title)}
 
 

@@ -13,8 +13,10 @@ from lakehouse.errors import ShopSphereError
 from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
 from training import artifact, bootstrap, elasticity, price_panel, price_regressions, tabular
+from training.price_errors import PriceErrors, price_errors
+from training.price_figure import elasticity_figure
 from training.price_model import PriceModel
-from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, UseCase
+from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, Resampled, UseCase
 
 Array = np.ndarray[Any, Any]
 FEATURES = "gold.product_features"
@@ -127,8 +129,16 @@ def fit_baseline(data: Dataset) -> Model:
 
 def evaluate(model: Model, data: Dataset) -> Metrics:
     """Error of the demand expected at the prices of the test weeks: rmse of log units, and wape of units."""
-    negative = float(np.mean(_elasticities(model, data) < 0)) if model.kind != "baseline" else 0.0
-    return {**_accuracy(_log_units(model, data.test), data.test), "share_negative": negative}
+    return {**_errors(model, data).metrics(), "share_negative": _share_negative(_elasticities(model, data.train))}
+
+
+def resampled(model: Model, data: Dataset) -> Resampled:
+    """Products are drawn with all their test weeks: what is wrong of a product is wrong in each of them."""
+    errors, elasticities = _errors(model, data), _elasticities(model, data.test)
+    return len(errors.weeks), lambda drawn: {
+        **errors.metrics(drawn),
+        "share_negative": _share_negative(elasticities[drawn]),
+    }
 
 
 def references(data: Dataset) -> dict[str, Metrics]:
@@ -139,7 +149,7 @@ def references(data: Dataset) -> dict[str, Metrics]:
         "category_mean": fitted.with_category_slopes(),
         "one_elasticity": fitted.with_one_slope(),
     }
-    return {name: _accuracy(found.log_units(data.test), data.test) for name, found in regressions.items()}
+    return {name: price_errors(found.log_units(data.test), data.test).metrics() for name, found in regressions.items()}
 
 
 def gate(candidate: Metrics, champion: Metrics) -> Decision:
@@ -155,24 +165,16 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
 
 
 def gains(candidate: Model, champion: Model, data: Dataset) -> Array:
-    """By how much the candidate's rmse is lower, on resampled product-weeks."""
-    sold = data.test["log_units"].to_numpy()
-    ours, theirs = (np.square(_log_units(model, data.test) - sold) for model in (candidate, champion))
-    return bootstrap.paired_gains(
-        lambda rows: float(np.sqrt(theirs[rows].mean()) - np.sqrt(ours[rows].mean())), len(ours)
-    )
+    """By how much the candidate's rmse is lower, on resampled products, each with all its test weeks."""
+    ours, theirs = (_errors(model, data) for model in (candidate, champion))
+    return bootstrap.paired_gains(lambda drawn: theirs.rmse(drawn) - ours.rmse(drawn), len(ours.weeks))
 
 
 def figures(model: Model, data: Dataset) -> dict[str, Any]:
     """How elasticities are spread over products."""
-    from matplotlib.figure import Figure
-
-    drawn = Figure(figsize=(7, 4))
-    axes = drawn.subplots()
-    axes.hist(_elasticities(model, data), bins=40)
-    axes.set(title="Own-price elasticities of the panel's products", xlabel="elasticity", ylabel="products")
-    axes.axvline(-1, color="grey", linestyle="--")
-    return {"elasticities.png": drawn}
+    known = _elasticities(model, data.train)
+    promotions = model.params.get("controls", "none") != "none"
+    return {"elasticities.png": elasticity_figure(known[~np.isnan(known)], promotions=promotions)}
 
 
 def load(folder: Path) -> Model:
@@ -202,27 +204,21 @@ def _model(kind: str, data: Dataset, arrays: dict[str, Array], params: dict[str,
     return PriceModel(kind, defaults=tabular.medians(data.extra["products"], NAMES), params=params, arrays=arrays)
 
 
-def _log_units(model: Any, rows: pl.DataFrame) -> Array:
+def _errors(model: Any, data: Dataset) -> PriceErrors:
+    rows = data.test
     numeric = [name for name in ("log_price", "traffic", *elasticity.CONTROLS) if name in rows.columns]
-    expected: Array = model.log_units(
-        {**tabular.to_columns(rows, numeric), "product_id": rows["product_id"].to_numpy()}
-    )
-    return expected
+    columns = {**tabular.to_columns(rows, numeric), "product_id": rows["product_id"].to_numpy()}
+    return price_errors(model.log_units(columns), rows)
 
 
-def _accuracy(log_units: Array, rows: pl.DataFrame) -> Metrics:
-    error, units = log_units - rows["log_units"].to_numpy(), rows["units"].to_numpy()
-    return {
-        "rmse_log_units": float(np.sqrt(np.square(error).mean())),
-        "wape": float(np.abs(np.exp(log_units) - units).sum() / units.sum()),
-    }
+def _elasticities(model: Model, rows: pl.DataFrame) -> Array:
+    """Those of the rows' products by id, NaN where not identified."""
+    return model.predict({}, {"product_id": rows["product_id"].unique().sort().to_numpy()})["elasticity"]
 
 
-def _elasticities(model: Model, data: Dataset) -> Array:
-    product_ids = data.train["product_id"].unique().sort().to_numpy()
-    found = model.predict({}, {"product_id": product_ids})["elasticity"]
-    known: Array = found[~np.isnan(found)]
-    return known if len(known) else np.zeros(1)
+def _share_negative(elasticities: Array) -> float:
+    known = elasticities[~np.isnan(elasticities)]
+    return float(np.mean(known < 0)) if len(known) else 0.0
 
 
 PRICING = UseCase(
@@ -267,6 +263,7 @@ PRICING = UseCase(
     explain=explain,
     example=example,
     gains=gains,
+    resampled=resampled,
     shuffled=shuffled,
 )
 NAMES = [feature.name for feature in PRICING.features]

@@ -156,7 +156,7 @@ def gains(candidate: Model, champion: Model, data: Dataset) -> Array:
 def figures(model: Model, data: Dataset) -> dict[str, Any]:
     """Responses by decile of the prediction."""
     actual = data.test["label"].to_numpy()
-    title = f"Responses to campaigns from {data.as_of:%Y-%m-%d}, by decile of the prediction"
+    title = f"Responses to campaigns from {data.as_of:%Y-%m-%d}: predicted and actual"
     return {"calibration.png": classification.figure(actual, _answers(model, data.test), title=title)}
 
 

@@ -13,13 +13,15 @@ from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
 from training import als, blend, bootstrap, columns, history_recommender, item_models, ranking
 from training.interactions import GOLD, HORIZON, TABLES, Past, Reader, history_columns, shuffled_past, with_histories
+from training.list_quality import K, by_customer, means, ndcg, ranked, recall_by_length
 from training.one_blas_thread import one_blas_thread
 from training.popularity_recommender import PopularityRecommender
 from training.recommend_request import OPTIONS
-from training.use_case import Columns, Dataset, Decision, Metrics, Model, UseCase
+from training.use_case import Columns, Dataset, Decision, Metrics, Model, Resampled, UseCase
 
 Array = np.ndarray[Any, Any]
-K = 10
+LENGTHS = [1, 5, 10, 20, 30, 50]
+"""Lengths of lists that the figure shows."""
 
 
 class InteractionsError(ShopSphereError):
@@ -81,24 +83,26 @@ def shuffled(data: Dataset, seed: int) -> Dataset:
 
 @one_blas_thread
 def evaluate(model: Model, data: Dataset) -> Metrics:
-    """Ranking metrics at 10 over the whole catalogue, per customer who bought in the test window.
+    """Ranking metrics at 10 over the whole catalogue, means over the customers who bought in the test window.
 
-    `novel_` metrics are of requests without repeats: products that a customer had bought before are left out of the
-    list and of the truth.
+    See `list_quality.by_customer`; coverage and novelty are of all lists together.
     """
-    ranked = _ranked(model, data.test)
-    found, count = _found(ranked, data.test)
+    lists = ranked(model, data.test)
     sales = data.train.group_by("product_id").agg(pl.col("purchase_count").sum()).sort("product_id")
     shares = sales["purchase_count"].to_numpy() / max(sales.select(pl.col("purchase_count").sum()).item(), 1)
     return {
-        "ndcg_at_10": float(ranking.ndcg(found, count).mean()),
-        "recall_at_10": float(ranking.recall(found, count).mean()),
-        "hit_rate_at_10": float(found.any(axis=1).mean()),
-        "coverage": ranking.coverage(ranked, int(model.params["catalogue_size"])),
-        "novelty": ranking.novelty(ranked, sales["product_id"].to_numpy(), shares),
-        **_novel(model, data.test),
+        **means(by_customer(model, lists, data.test)),
+        "coverage": ranking.coverage(lists, int(model.params["catalogue_size"])),
+        "novelty": ranking.novelty(lists, sales["product_id"].to_numpy(), shares),
         "test_customers": float(data.test.height),
     }
+
+
+@one_blas_thread
+def resampled(model: Model, data: Dataset) -> Resampled:
+    """Customers are drawn; what all lists cover together is no mean over them."""
+    columns = by_customer(model, ranked(model, data.test), data.test)
+    return data.test.height, lambda drawn: means(columns, drawn)
 
 
 @one_blas_thread
@@ -128,7 +132,7 @@ NOTHING = blend.Weights(0.0, 0.0, 0.0)
 @one_blas_thread
 def gains(candidate: Model, champion: Model, data: Dataset) -> Array:
     """The difference in mean NDCG@10 on resampled customers."""
-    first, second = (_customer_ndcg(model, data.test) for model in (candidate, champion))
+    first, second = (ndcg(ranked(model, data.test), data.test) for model in (candidate, champion))
     return bootstrap.paired_gains(lambda rows: float((first - second)[rows].mean()), data.test.height)
 
 
@@ -148,14 +152,20 @@ def figures(model: Model, data: Dataset) -> dict[str, Any]:
     """Recall by length of the list, beside the popularity baseline."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    lengths = np.array([1, 2, 5, 10, 20, 50])
-    count = data.test["bought"].list.len().to_numpy()
-    for label, shown in (("model", model), ("popularity", fit_baseline(data))):
-        found = ranking.hits(_ranked(shown, data.test, k=50), _lists(data.test, "bought"), k=50)
-        axes.plot(lengths, [ranking.recall(found[:, :n], count).mean() for n in lengths], marker="o", label=label)
-    axes.set(xlabel="length of the list", ylabel="recall", title="Share of the next 28 days' products found")
+    for label, shown in (("model", model), ("popularity, the same list for all", fit_baseline(data))):
+        recalls = recall_by_length(shown, data.test, LENGTHS)
+        axes.plot(LENGTHS, recalls, marker="o", label=f"{label}: {recalls[LENGTHS.index(K)]:.1%} with {K}")
+    test = f"{data.test.height:,} customers in the {HORIZON.days} days from {data.as_of:%Y-%m-%d}"
+    axes.set(
+        title=f"What lists find of the purchases of\n{test}",
+        xlabel="products in the list",
+        ylabel="share of what they bought (recall)",
+        xticks=LENGTHS,
+    )
+    axes.yaxis.set_major_formatter("{x:.1%}")
+    axes.grid(alpha=0.3)
     axes.legend()
     return {"recall_by_k.png": figure}
 
@@ -195,39 +205,6 @@ def _test(lake: Lake, past: Past, versions: Mapping[str, int]) -> pl.DataFrame:
     return run_example(lake, "training_recommender", versions=versions, cutoff=past.as_of, days=HORIZON.days)
 
 
-def _lists(rows: pl.DataFrame, name: str) -> list[Array]:
-    return [entry.to_numpy() for entry in rows[name]]
-
-
-def _ranked(model: Model, rows: pl.DataFrame, k: int = K, **options: float) -> list[Array]:
-    asked = {"k": np.full(rows.height, k), **{name: np.full(rows.height, value) for name, value in options.items()}}
-    return list(model.predict(history_columns(rows), asked)["item_ids"])
-
-
-def _found(ranked: list[Array], rows: pl.DataFrame) -> tuple[Array, Array]:
-    return ranking.hits(ranked, _lists(rows, "bought"), k=K), rows["bought"].list.len().to_numpy()
-
-
-def _customer_ndcg(model: Model, rows: pl.DataFrame) -> Array:
-    return ranking.ndcg(*_found(_ranked(model, rows), rows))
-
-
-def _novel(model: Model, rows: pl.DataFrame) -> Metrics:
-    """Recall and NDCG on what was bought for the first time; customers without such a purchase are left out."""
-    new = [
-        np.setdiff1d(bought, ids[weights > 0]).tolist()
-        for bought, ids, weights in zip(
-            *(_lists(rows, name) for name in ("bought", "history_product_ids", "history_weights")), strict=True
-        )
-    ]
-    rows = rows.with_columns(pl.Series("bought", new, dtype=pl.List(pl.Int64))).filter(pl.col("bought").list.len() > 0)
-    found, count = _found(_ranked(model, rows, include_repeats=0.0), rows)
-    return {
-        "novel_recall_at_10": float(ranking.recall(found, count).mean()) if rows.height else 0.0,
-        "novel_ndcg_at_10": float(ranking.ndcg(found, count).mean()) if rows.height else 0.0,
-    }
-
-
 RECOMMENDER = UseCase(
     name="recommender",
     title="Next products of a customer",
@@ -250,5 +227,6 @@ RECOMMENDER = UseCase(
     explain=explain,
     example=example,
     gains=gains,
+    resampled=resampled,
     shuffled=shuffled,
 )

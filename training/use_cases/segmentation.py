@@ -14,8 +14,9 @@ from lakehouse.gold.history import data_span
 from lakehouse.query_examples import run_example
 from lakehouse.storage import Lake
 from training import artifact, bootstrap, segment_fit, segment_meaning, segments, tabular
+from training.segment_figure import profile_figure
 from training.segments import CentreModel, RuleModel
-from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, UseCase
+from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, Resampled, UseCase
 
 Array = np.ndarray[Any, Any]
 FEATURES = "gold.customer_features"
@@ -95,21 +96,23 @@ def evaluate(model: Model, data: Dataset) -> Metrics:
     drawn at random would hardly exceed; `bootstrap_ari` is the agreement of refits on resampled training customers, 0
     for a rule, which is not refitted. `migration_rate`: see `segment_meaning.continued`.
     """
-    ids = _ids(model, data)
-    spend = data.test["label"].to_numpy()
+    ids, spend = _ids(model, data), data.test["label"].to_numpy()
     count = int(model.params["segments"])
-    _, sizes = np.unique(ids, return_counts=True)
     found = {
-        "silhouette": float(_silhouettes(model, data).mean()),
+        **_measures(ids, spend, _silhouettes(model, data), count=count),
         "bootstrap_ari": float(model.params.get("bootstrap_ari", 0.0)),
-        "smallest_share": float(sizes.min() / len(ids)) if len(sizes) == count else 0.0,
         "segments": float(count),
-        "eta_squared": segment_fit.eta_squared(spend, ids),
-        "eta_squared_log": segment_fit.eta_squared(np.log1p(np.maximum(spend, 0)), ids),
         "eta_squared_chance": (count - 1 + 3 * float(np.sqrt(2 * (count - 1)))) / max(len(ids) - 1, 1),
     }
     moved = model.params.get("migration_rate")
     return found if moved is None else {**found, "migration_rate": float(moved)}
+
+
+def resampled(model: Model, data: Dataset) -> Resampled:
+    """Customers are drawn; each keeps the silhouette that it has among all."""
+    ids, spend, apart = _ids(model, data), data.test["label"].to_numpy(), _silhouettes(model, data)
+    count = int(model.params["segments"])
+    return len(ids), lambda drawn: _measures(ids[drawn], spend[drawn], apart[drawn % len(apart)], count=count)
 
 
 def references(data: Dataset) -> dict[str, Metrics]:
@@ -158,25 +161,10 @@ def gains(candidate: Model, champion: Model, data: Dataset) -> Array:
 
 
 def figures(model: Model, data: Dataset) -> dict[str, Any]:
-    """The segments' profiles: how many customers each has, and what these bought, spend and will spend."""
-    from matplotlib.figure import Figure
-
-    ids, names = _ids(model, data), model.params["names"]
+    """The segments' profiles."""
+    names = model.params["names"]
     numbers = model.numbers if isinstance(model, CentreModel) else list(range(len(names)))
-    shown = {
-        "customers, share": None,
-        "days since the last order": "recency_days",
-        "orders": "tx_count",
-        "spend so far": "monetary",
-        "mean discount": "avg_discount",
-        f"spend of the next {data.extra['next_days']} days": "label",
-    }
-    figure = Figure(figsize=(14, 4), layout="constrained")
-    for axes, (title, name) in zip(figure.subplots(1, len(shown), sharey=True), shown.items(), strict=True):
-        values = np.ones(len(ids)) if name is None else data.test[name].cast(pl.Float64).fill_null(0.0).to_numpy()
-        means = [values[ids == number].mean() if (ids == number).any() else 0.0 for number in numbers]
-        axes.barh(names, [np.mean(ids == number) for number in numbers] if name is None else means)
-        axes.set(title=title)
+    figure = profile_figure(_ids(model, data), dict(zip(numbers, names, strict=True)), data)
     return {"segments.png": figure}
 
 
@@ -225,6 +213,16 @@ def _ids(model: Model, data: Dataset) -> Array:
     return model.predict(tabular.to_columns(data.test, NAMES), {})["cluster_id"]
 
 
+def _measures(ids: Array, spend: Array, apart: Array, *, count: int) -> Metrics:
+    _, sizes = np.unique(ids, return_counts=True)
+    return {
+        "silhouette": float(apart.mean()),
+        "smallest_share": float(sizes.min() / len(ids)) if len(sizes) == count else 0.0,
+        "eta_squared": segment_fit.eta_squared(spend, ids),
+        "eta_squared_log": segment_fit.eta_squared(np.log1p(np.maximum(spend, 0)), ids),
+    }
+
+
 def _space(data: Dataset) -> Array:
     """The test customers in the space whose scales are the training customers'."""
     defaults = tabular.medians(data.train, NAMES)
@@ -268,6 +266,7 @@ SEGMENTATION = UseCase(
     explain=explain,
     example=example,
     gains=gains,
+    resampled=resampled,
     continued=segment_meaning.continued,
 )
 NAMES = [feature.name for feature in SEGMENTATION.features]
