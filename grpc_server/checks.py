@@ -21,6 +21,9 @@ def violations(use_case: UseCase, call: Call) -> list[CallError | None]:
         if not 0 < len(entity) <= MAX_ID_LENGTH:
             what = "is required" if not entity else f"is longer than {MAX_ID_LENGTH} characters"
             found[item].append(Violation(key, what))
+    for item, campaign_id in enumerate(call.campaign_ids):
+        if len(campaign_id) > MAX_ID_LENGTH:
+            found[item].append(Violation("campaign_id", f"is longer than {MAX_ID_LENGTH} characters"))
     for feature in use_case.features:
         if feature.name in call.overrides:
             _check_feature(feature, call.overrides[feature.name], found)
@@ -39,8 +42,9 @@ def _check_feature(
     low = -np.inf if feature.minimum is None else feature.minimum
     high = np.inf if feature.maximum is None else feature.maximum
     for item in np.flatnonzero(~np.isnan(values) & ((values < low) | (values > high) | np.isinf(values))):
-        allowed = f"must be {_range(feature)}" if np.isfinite(values[item]) else "must be a finite number"
-        found[item].append(Violation(f"features.{feature.name}", f"{allowed}, not {values[item]:g}"))
+        finite = np.isfinite(values[item])
+        what = f"must be {_range(feature)}, not {values[item]:g}" if finite else "must be a finite number"
+        found[item].append(Violation(f"features.{feature.name}", what))
 
 
 def _check_prices(call: Call, found: list[list[Violation]]) -> None:
@@ -48,13 +52,15 @@ def _check_prices(call: Call, found: list[list[Violation]]) -> None:
     for name, values in prices.items():
         if values is not None:
             for item in np.flatnonzero(~np.isnan(values) & (~np.isfinite(values) | (values <= 0))):
-                found[item].append(Violation(name, f"must be above 0, not {values[item]:g}"))
+                finite = np.isfinite(values[item])
+                what = f"must be above 0, not {values[item]:g}" if finite else "must be a finite number"
+                found[item].append(Violation(name, what))
     if call.max_price is None:
         return
     for name in ("min_price", "unit_cost"):
         values = prices[name]
         if values is not None:
-            for item in np.flatnonzero(values > call.max_price):
+            for item in np.flatnonzero((values > call.max_price) & np.isfinite(values) & np.isfinite(call.max_price)):
                 low, high = values[item], call.max_price[item]
                 found[item].append(Violation(name, f"must not be above max_price, but {low:g} > {high:g}"))
                 found[item].append(Violation("max_price", f"must not be below {name}, but {high:g} < {low:g}"))

@@ -8,6 +8,9 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 DOMAIN = "shopsphere"
+MAX_TEXT_BYTES = 1000
+"""Of a status' message: percent-encoded and with its details in base64 it stays within the 8 KiB of headers that
+clients surely take."""
 HTTP_STATUS = {
     "INVALID_ARGUMENT": 400,
     "NOT_FOUND": 404,
@@ -49,6 +52,15 @@ def invalid(violations: Sequence[Violation]) -> CallError:
     return CallError("INVALID_ARGUMENT", "INVALID_FIELD", listed, tuple(violations))
 
 
+def unreadable() -> CallError:
+    """The bytes of a request are no message of the type that its method takes."""
+    return CallError(
+        "INVALID_ARGUMENT",
+        "UNREADABLE_REQUEST",
+        "the request cannot be decoded: send this method's request message, as the server's .proto files have it",
+    )
+
+
 def not_found(kind: str, name: str, message: str) -> CallError:
     """Something that is not there."""
     return CallError("NOT_FOUND", f"UNKNOWN_{kind.upper()}", message, resource=(kind, name))
@@ -75,7 +87,7 @@ def internal(error_id: str) -> CallError:
 
 
 def to_status(error: CallError) -> status_pb2.Status:
-    """The error as google.rpc.Status with its details."""
+    """The error as google.rpc.Status with its details, short enough for the headers that it travels in."""
     details: list[Any] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
     if error.violations:
         listed = [
@@ -85,16 +97,22 @@ def to_status(error: CallError) -> status_pb2.Status:
         details.append(error_details_pb2.BadRequest(field_violations=listed))
     if error.resource:
         kind, name = error.resource
-        details.append(error_details_pb2.ResourceInfo(resource_type=kind, resource_name=name))
+        details.append(error_details_pb2.ResourceInfo(resource_type=kind, resource_name=_short(name)))
     if error.retry_seconds is not None:
         delay = duration_pb2.Duration(nanos=int(error.retry_seconds * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    status = status_pb2.Status(code=error.number, message=error.message)
+    status = status_pb2.Status(code=error.number, message=_short(error.message))
     for detail in details:
         packed = any_pb2.Any()
         packed.Pack(detail)
         status.details.append(packed)
     return status
+
+
+def _short(text: str) -> str:
+    """A text without what is too much of it; what a request has named may be megabytes."""
+    encoded = text.encode()
+    return text if len(encoded) <= MAX_TEXT_BYTES else encoded[:MAX_TEXT_BYTES].decode(errors="ignore") + "…"
 
 
 def to_json(error: CallError) -> dict[str, Any]:

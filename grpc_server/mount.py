@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
-from grpc_server.errors import CallError, internal, to_status
+from grpc_server.errors import CallError, internal, to_status, unreadable
 from grpc_server.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -36,15 +37,23 @@ class Mount:
         self._server.add_registered_method_handlers(service, wrapped)
 
     def _wrapped(self, method: str, name: str, handler: Any) -> Any:
-        behaviour = handler.unary_unary
+        behaviour, decode = handler.unary_unary, handler.request_deserializer
 
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            return self._answer(behaviour, method, request, context)
+        def decoded(request: bytes, context: grpc.ServicerContext) -> Any:
+            try:
+                message = decode(request)
+            except DecodeError:
+                raise unreadable() from None
+            return behaviour(message, context)
+
+        def answer(request: bytes, context: grpc.ServicerContext) -> Any:
+            return self._answer(decoded, method, request, context)
 
         answer.quick = not name.startswith(SLOW)  # type: ignore[attr-defined]
-        return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
+        # Bytes come in as they are: grpcio calls what it cannot decode a fault of the server.
+        return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
-    def _answer(self, behaviour: Callable[..., Any], method: str, request: Any, context: grpc.ServicerContext) -> Any:
+    def _answer(self, behaviour: Callable[..., Any], method: str, request: bytes, context: grpc.ServicerContext) -> Any:
         started = time.perf_counter()
         self._metrics.in_flight.inc()
         error: CallError | None = None
