@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from grpc_server.errors import Violation
-from grpc_server.recommend_options import RecommendOptions
+from grpc_server.recommend_options import NOTHING_ASKED, RecommendOptions
 
 RECOMMEND_FIELDS = tuple(entry.name for entry in fields(RecommendOptions))
 LISTS = ("categories", "exclude_product_ids", "recent_product_ids")
@@ -19,11 +19,12 @@ def recommend_options(given: Mapping[str, Any], wrong: list[Violation]) -> Recom
         wrong.append(Violation("include_repeats", "must be true or false"))
     if country is not None and not isinstance(country, str):
         wrong.append(Violation("country", "must be text"))
-    return RecommendOptions(
+    asked = RecommendOptions(
         include_repeats=repeats if isinstance(repeats, bool) else None,
         country=country if isinstance(country, str) else "",
         **found,
     )
+    return NOTHING_ASKED if asked == NOTHING_ASKED else asked
 
 
 def _texts(value: Any, name: str, wrong: list[Violation]) -> tuple[str, ...]:
