@@ -4,6 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
+OPTIONS = {
+    "propensity": ("feature", "campaign_id"),
+    "recommender": ("k",),
+    "pricing": ("feature", "min_price", "max_price", "unit_cost"),
+}
+"""What may be given beside an id; of the other use cases features alone."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
@@ -28,6 +35,8 @@ def register(app: typer.Typer) -> None:
         from training.use_cases import get
 
         get(use_case)  # an unknown name is refused with those there are
+        given = {"campaign_id": campaign_id, "k": k, "min_price": min_price, "max_price": max_price}
+        _check_options(use_case, {**given, "unit_cost": unit_cost, "feature": feature})
         features = dict(_pair(text) for text in feature or [])
         with Client(address) as client:
             calls: dict[str, Any] = {
@@ -40,6 +49,14 @@ def register(app: typer.Typer) -> None:
                 ),
             }
             typer.echo(json.dumps(calls[use_case](), indent=2))
+
+
+def _check_options(use_case: str, given: dict[str, Any]) -> None:
+    taken = OPTIONS.get(use_case, ("feature",))
+    for name, value in given.items():
+        if value not in (None, "", []) and name not in taken:
+            option = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter(f"{use_case} does not take it", param_hint=option)
 
 
 def _pair(text: str) -> tuple[str, float]:
