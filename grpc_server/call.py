@@ -21,6 +21,7 @@ class Call:
     overrides: given features by name, NaN where absent. campaign_ids: "" where absent. k: None where absent.
     min_price, max_price, unit_cost: NaN where absent, None where absent everywhere.
     recommend: what a recommendation asks for beside k; empty for none.
+    max_ages: how old features may be, in seconds; empty where that is all the same.
     """
 
     use_case: str
@@ -33,7 +34,7 @@ class Call:
     max_price: Array | None = None
     unit_cost: Array | None = None
     explain: bool = False
-    max_age_seconds: float | None = None
+    max_ages: Sequence[float] = ()
 
     @property
     def plain(self) -> bool:
@@ -42,14 +43,17 @@ class Call:
             len(self.entity_ids) == 1
             and not self.overrides
             and not self.explain
-            and self.max_age_seconds is None
+            and not self.max_ages
             and self.min_price is self.max_price is self.unit_cost is None
         )
 
 
 @dataclass(slots=True, kw_only=True)
 class Answers:
-    """One entry per item, each output a sequence; where `errors` has one, the item's outputs mean nothing."""
+    """One entry per item, each output a sequence; where `errors` has one, the item's outputs mean nothing.
+
+    known: whether a row of the snapshot was used.
+    """
 
     batch_id: str
     served: ServedModel
@@ -61,6 +65,7 @@ class Answers:
     default_features: Sequence[list[str]]
     warnings: Sequence[list[str]]
     explanation: Mapping[str, Any]
+    known: Sequence[bool]
 
     def prediction_id(self, item: int) -> str:
         """The key of an item's row in the prediction log."""

@@ -1,20 +1,25 @@
 """What a request may hold: ids, features within their bounds, options; all violations of an item at once."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from grpc_server.call import Call
 from grpc_server.errors import CallError, Violation, invalid
+from training.price_model import MAX_PRICE
 from training.use_case import Feature, UseCase
 
 MAX_ID_LENGTH = 64
 MAX_ITEMS = 1000
 MAX_K = 1000
+MAX_LISTED = 100_000
+"""Recommended products that one answer may hold: clients take messages of 4 MiB."""
 
 
 def violations(use_case: UseCase, call: Call) -> list[CallError | None]:
-    """One error per item that breaks a rule, with all of its violations; None for a good one."""
+    """One error per item that breaks a rule, with all of its violations; None for a good one.
+
+    Raises:
+        CallError: the answer would be too large.
+    """
     found: list[list[Violation]] = [[] for _ in call.entity_ids]
     key = f"{use_case.entity}_id"
     for item, entity in enumerate(call.entity_ids):
@@ -30,6 +35,9 @@ def violations(use_case: UseCase, call: Call) -> list[CallError | None]:
     for item, k in enumerate(call.k):
         if k is not None and not 1 <= k <= MAX_K:
             found[item].append(Violation("k", f"must be 1 to {MAX_K}, not {k}"))
+    if (listed := sum(k for k in call.k if k is not None)) > MAX_LISTED:
+        what = f"asks for {listed:,} products in all: at most {MAX_LISTED:,} go into an answer"
+        raise invalid([Violation("k", what)])
     for item, asked in enumerate(call.recommend):
         found[item] += asked.violations()
     _check_prices(call, found)
@@ -51,9 +59,10 @@ def _check_prices(call: Call, found: list[list[Violation]]) -> None:
     prices = {"min_price": call.min_price, "max_price": call.max_price, "unit_cost": call.unit_cost}
     for name, values in prices.items():
         if values is not None:
-            for item in np.flatnonzero(~np.isnan(values) & (~np.isfinite(values) | (values <= 0))):
+            for item in np.flatnonzero(~np.isnan(values) & ~((values > 0) & (values <= MAX_PRICE))):
                 finite = np.isfinite(values[item])
-                what = f"must be above 0, not {values[item]:g}" if finite else "must be a finite number"
+                allowed = f"must be above 0 and at most {MAX_PRICE:g}"
+                what = f"{allowed}, not {values[item]:g}" if finite else "must be a finite number"
                 found[item].append(Violation(name, what))
     if call.max_price is None:
         return
@@ -64,23 +73,6 @@ def _check_prices(call: Call, found: list[list[Violation]]) -> None:
                 low, high = values[item], call.max_price[item]
                 found[item].append(Violation(name, f"must not be above max_price, but {low:g} > {high:g}"))
                 found[item].append(Violation("max_price", f"must not be below {name}, but {high:g} < {low:g}"))
-
-
-def check_batch_size(count: int, lengths: Sequence[tuple[str, int]] = ()) -> None:
-    """Refuse a batch that is empty, too long, or has columns of another length than its ids.
-
-    Raises:
-        CallError: all that is wrong with its shape.
-    """
-    listed = [
-        Violation(name, f"has {length} values for {count} ids: give one for each, or none")
-        for name, length in lengths
-        if length not in (0, count)
-    ]
-    if not 1 <= count <= MAX_ITEMS:
-        listed.append(Violation("ids or requests", f"must be 1 to {MAX_ITEMS} items, not {count}"))
-    if listed:
-        raise invalid(listed)
 
 
 def _range(feature: Feature) -> str:

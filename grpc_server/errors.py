@@ -61,6 +61,9 @@ def unreadable() -> CallError:
     )
 
 
+UNKNOWN_CAMPAIGN = "UNKNOWN_CAMPAIGN"
+
+
 def not_found(kind: str, name: str, message: str) -> CallError:
     """Something that is not there."""
     return CallError("NOT_FOUND", f"UNKNOWN_{kind.upper()}", message, resource=(kind, name))

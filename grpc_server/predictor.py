@@ -1,5 +1,6 @@
 """The core of every call, unary or batch, gRPC or REST: validate, look up, predict, log, answer."""
 
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ class Predictor:
         """Answer all items of a call.
 
         Raises:
-            CallError: there is no champion, the features are too old, or the log cannot take the answers.
+            CallError: there is no champion, or the log cannot take the answers.
         """
         batch_id = f"{self._own}{next(self._calls):012x}"
         single = self._singles.get(call.use_case) if call.plain else None
@@ -59,21 +60,13 @@ class Predictor:
                 raise errors[0]
             raise no_champion(use_case.name) if self._holder.loaded else starting()
         snapshot = state.features.get(use_case.feature_table)
-        self._check_age(call, snapshot)
+        _check_ages(call, snapshot, errors)
         kind = TabularWork if use_case.features else RecommendWork
         work = kind(use_case=use_case, served=served, snapshot=snapshot, state=state, call=call, errors=errors)
         work.run()
         answers = work.answers(batch_id)
         self._write(answers, call, work.logged, work.valid)
         return answers
-
-    def _check_age(self, call: Call, snapshot: FeatureSnapshot | None) -> None:
-        if call.max_age_seconds is None:
-            return
-        now = datetime.now(UTC).replace(tzinfo=None)
-        if snapshot is None or (now - snapshot.as_of).total_seconds() > call.max_age_seconds:
-            known = f"are as of {snapshot.as_of}" if snapshot else "do not exist"
-            raise CallError("FAILED_PRECONDITION", "FEATURES_TOO_OLD", f"the features {known}, older than asked")
 
     def _write(self, answers: Answers, call: Call, columns: Mapping[str, Sequence[Any]], items: Sequence[int]) -> None:
         if not len(items):
@@ -88,3 +81,15 @@ class Predictor:
                 "the prediction log cannot take the answer; try again",
                 retry_seconds=1,
             ) from error
+
+
+def _check_ages(call: Call, snapshot: FeatureSnapshot | None, errors: list[CallError | None]) -> None:
+    """Set an error for the valid items that ask for newer features than there are."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    age = (now - snapshot.as_of).total_seconds() if snapshot else math.inf
+    for item, accepted in enumerate(call.max_ages):
+        if age > accepted and errors[item] is None:
+            known = f"are as of {snapshot.as_of}" if snapshot else "do not exist"
+            errors[item] = CallError(
+                "FAILED_PRECONDITION", "FEATURES_TOO_OLD", f"the features {known}, older than asked"
+            )

@@ -12,7 +12,7 @@ from training.columns import object_array
 Array = np.ndarray[Any, Any]
 MAX_CATEGORIES = 100
 MAX_PRODUCTS = 1000
-MAX_COUNTRY = 64
+MAX_TEXT = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,10 @@ class RecommendOptions:
         for name, limit in limits.items():
             if (count := len(getattr(self, name))) > limit:
                 yield Violation(name, f"must be at most {limit:,} entries, not {count:,}")
-        if len(self.country) > MAX_COUNTRY:
-            yield Violation("country", f"is longer than {MAX_COUNTRY} characters")
+            if any(len(text) > MAX_TEXT for text in getattr(self, name)):
+                yield Violation(name, f"has an entry that is longer than {MAX_TEXT} characters")
+        if len(self.country) > MAX_TEXT:
+            yield Violation("country", f"is longer than {MAX_TEXT} characters")
 
 
 NOTHING_ASKED = RecommendOptions()

@@ -97,6 +97,7 @@ class Single:
             default_features=(unknown,),
             warnings=(warnings,),
             explanation={},
+            known=(True,),
         )
 
 

@@ -113,9 +113,9 @@ class Supervisor:
                 answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2, wait_for_ready=True)  # type: ignore[attr-defined]
             except grpc.RpcError:
                 return False
-        if answer.status == health_pb2.HealthCheckResponse.SERVING:
-            return True
-        return '"models": {}' in pointer.read_text()
+        if answer.status == health_pb2.HealthCheckResponse.NOT_SERVING:
+            return '"models": {}' in pointer.read_text()
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     def _last_words(self) -> str:
         if self._log is None or not self._log.exists():

@@ -66,6 +66,7 @@ class Work(ABC):
             default_features=self.default_features,
             warnings=self.warnings,
             explanation=self.explanation,
+            known=(self.positions >= 0).tolist(),
         )
 
     def _ask(self, inputs: Columns, options: Columns) -> Lists:

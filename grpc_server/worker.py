@@ -6,13 +6,16 @@ import os
 import signal
 import socket
 import threading
+from typing import Any
 
 import grpc
 import uvicorn
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from grpc_server import health
 from grpc_server.champions import POINTER, load_state, read_pointer
+from grpc_server.health import HealthService
 from grpc_server.metrics import Metrics
 from grpc_server.mount import Mount
 from grpc_server.poll_thread import PollThreadExecutor
@@ -40,19 +43,19 @@ class Worker:
         self._holder = StateHolder()
         self._metrics = Metrics(self._holder)
         predictor = Predictor(self._holder, self._log, self._metrics)
-        self._health = health.HealthServicer()
+        self._health = HealthService(list(SERVICES))
         self._grpc = grpc.server(
             PollThreadExecutor(),
             options=[("grpc.so_reuseport", 1), ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)],
         )
-        add_services(Mount(self._grpc, self._metrics), predictor, self._holder)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
-        reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], self._grpc)
+        mount: Any = Mount(self._grpc, self._metrics)
+        add_services(mount, predictor, self._holder)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, mount)
+        reflection.enable_server_reflection([*SERVICES, health.NAME, reflection.SERVICE_NAME], mount)
         self._grpc.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
         config = uvicorn.Config(make_app(predictor, self._holder, self._metrics), log_config=None, lifespan="off")
         self._rest = uvicorn.Server(config)
         self._socket = _shared_socket(settings.host, settings.rest_port)
-        self._holder.on_swap(self._set_health)
 
     def start(self) -> None:
         """Begin to answer; what has no model yet says so."""
@@ -70,24 +73,24 @@ class Worker:
                 return
             pointer = read_pointer(self._folder)
             if pointer is not None:
-                self._holder.swap(load_state(self._folder, pointer, self._holder.current))
+                state = load_state(self._folder, pointer, self._holder.current)
+                self._holder.swap(state)
+                self._set_health(state)
             self._pointer_seen = (found.st_ino, found.st_mtime_ns)
         except FileNotFoundError:
             return  # before the follower's first word, or it has just replaced what the pointer named: look again
 
     def stop(self) -> None:
         """Refuse new calls, finish those in flight, close the spool."""
-        self._health.enter_graceful_shutdown()
+        self._health.end()
         self._rest.should_exit = True
         self._grpc.stop(DRAIN_SECONDS).wait()
         self._log.close()
 
     def _set_health(self, state: State) -> None:
-        serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-        for service, use_case in SERVICES.items():
-            there = use_case in state.models if use_case else bool(state.models)
-            self._health.set(service, serving if there else not_serving)
-        self._health.set("", serving if state.models else not_serving)
+        any_model = bool(state.models)
+        there = {service: use_case in state.models if use_case else any_model for service, use_case in SERVICES.items()}
+        self._health.set({"": any_model, **there})
 
 
 def _shared_socket(host: str, port: int) -> socket.socket:

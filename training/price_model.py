@@ -19,6 +19,8 @@ TRUST = 0.15
 CONFIDENCE = 1.645
 """One-sided 95 %: a move must gain by more than the elasticity's uncertainty; also the ends of its 90 % interval."""
 CURVE_POINTS = 11
+MAX_PRICE = 1e12
+"""What a price or cost may be at most: beyond it cents are lost."""
 PRICES = ("avg_price", "base_price", "min_price", "max_price")
 ASKED = ("request_min_price", "request_max_price", "unit_cost")
 """The inputs and options that a suggestion is made of, beside the product."""

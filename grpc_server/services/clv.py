@@ -6,7 +6,6 @@ from shopsphere.v1 import clv_pb2 as pb
 from shopsphere.v1 import clv_pb2_grpc
 
 from grpc_server.call import Answers, Call
-from grpc_server.checks import check_batch_size
 from grpc_server.predictor import Predictor
 from grpc_server.services import wire
 
@@ -30,12 +29,9 @@ class ClvService(clv_pb2_grpc.ClvServiceServicer):
         return response
 
     def BatchPredictClv(self, request: pb.BatchPredictClvRequest, context: Any) -> pb.BatchPredictClvResponse:  # noqa: N802, D102
-        wire.one_form(request.customer_ids, request.requests)
-        ids = list(request.customer_ids) or [item.customer_id for item in request.requests]
-        check_batch_size(len(ids))
-        rows = wire.given([item.features for item in request.requests])
-        overrides = rows if request.requests else wire.packed(request.columns, len(ids))
-        answers = self._predictor.predict(Call(use_case="clv", entity_ids=ids, overrides=overrides))
+        ids = wire.batch_ids(request, "customer_id")
+        overrides, max_ages = wire.overrides(request), wire.max_ages(request.requests)
+        answers = self._predictor.predict(Call(use_case="clv", entity_ids=ids, overrides=overrides, max_ages=max_ages))
         results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
         return pb.BatchPredictClvResponse(results=results, metadata=wire.batch_metadata(answers))
 

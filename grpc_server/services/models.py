@@ -21,7 +21,7 @@ class ModelsService(models_pb2_grpc.ModelsServiceServicer):
 
     def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: N802, D102
         state = self._holder.current
-        return pb.ListModelsResponse(models=[_model(state, served) for served in state.models.values()])
+        return pb.ListModelsResponse(models=[_model(state, served) for _, served in sorted(state.models.items())])
 
     def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: N802, D102
         names = [use_case.name for use_case in USE_CASES]

@@ -9,7 +9,6 @@ from shopsphere.v1 import pricing_pb2 as pb
 from shopsphere.v1 import pricing_pb2_grpc
 
 from grpc_server.call import Answers, Array, Call
-from grpc_server.checks import check_batch_size
 from grpc_server.predictor import Predictor
 from grpc_server.services import wire
 
@@ -40,18 +39,14 @@ class PricingService(pricing_pb2_grpc.PricingServiceServicer):
         return response
 
     def BatchSuggestPrice(self, request: pb.BatchSuggestPriceRequest, context: Any) -> pb.BatchSuggestPriceResponse:  # noqa: N802, D102
-        wire.one_form(request.product_ids, request.requests)
-        ids = list(request.product_ids) or [item.product_id for item in request.requests]
-        bounds = {name: getattr(request, name) for name in BOUNDS}
-        check_batch_size(len(ids), [(name, len(values)) for name, values in bounds.items()])
-        rows = wire.given([item.features for item in request.requests])
-        overrides = rows if request.requests else wire.packed(request.columns, len(ids))
-        low, high, cost = (
-            wire.optional(request.requests, name) if request.requests else _column(values)
-            for name, values in bounds.items()
-        )
+        ids = wire.batch_ids(request, "product_id", per_item=BOUNDS)
+        bounds: dict[str, Any] = {
+            name: wire.optional(request.requests, name) if request.requests else _column(getattr(request, name))
+            for name in BOUNDS
+        }
+        overrides, max_ages = wire.overrides(request), wire.max_ages(request.requests)
         answers = self._predictor.predict(
-            Call(use_case="pricing", entity_ids=ids, overrides=overrides, min_price=low, max_price=high, unit_cost=cost)
+            Call(use_case="pricing", entity_ids=ids, overrides=overrides, max_ages=max_ages, **bounds)
         )
         results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
         return pb.BatchSuggestPriceResponse(results=results, metadata=wire.batch_metadata(answers))

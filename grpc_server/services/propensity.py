@@ -6,7 +6,7 @@ from shopsphere.v1 import propensity_pb2 as pb
 from shopsphere.v1 import propensity_pb2_grpc
 
 from grpc_server.call import Answers, Call
-from grpc_server.checks import check_batch_size
+from grpc_server.errors import UNKNOWN_CAMPAIGN
 from grpc_server.predictor import Predictor
 from grpc_server.services import wire
 
@@ -37,15 +37,21 @@ class PropensityService(propensity_pb2_grpc.PropensityServiceServicer):
     def BatchScorePropensity(  # noqa: N802, D102
         self, request: pb.BatchScorePropensityRequest, context: Any
     ) -> pb.BatchScorePropensityResponse:
-        wire.one_form(request.customer_ids, request.requests)
-        ids = list(request.customer_ids) or [item.customer_id for item in request.requests]
-        check_batch_size(len(ids))
+        ids = wire.batch_ids(request, "customer_id")
         campaigns = [item.campaign_id for item in request.requests] or [request.campaign_id] * len(ids)
-        rows = wire.given([item.features for item in request.requests])
-        overrides = rows if request.requests else wire.packed(request.columns, len(ids))
+        overrides, max_ages = wire.overrides(request), wire.max_ages(request.requests)
         answers = self._predictor.predict(
-            Call(use_case="propensity", entity_ids=ids, campaign_ids=campaigns, overrides=overrides)
+            Call(
+                use_case="propensity",
+                entity_ids=ids,
+                campaign_ids=campaigns,
+                overrides=overrides,
+                max_ages=max_ages,
+            )
         )
+        for error in answers.errors if request.campaign_id else ():
+            if error and error.reason == UNKNOWN_CAMPAIGN:
+                raise error  # it is one campaign for all
         results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
         return pb.BatchScorePropensityResponse(results=results, metadata=wire.batch_metadata(answers))
 

@@ -7,7 +7,6 @@ from shopsphere.v1 import recommender_pb2 as pb
 from shopsphere.v1 import recommender_pb2_grpc
 
 from grpc_server.call import Answers, Call
-from grpc_server.checks import check_batch_size
 from grpc_server.predictor import Predictor
 from grpc_server.recommend_options import NOTHING_ASKED, RecommendOptions
 from grpc_server.services import wire
@@ -32,9 +31,7 @@ class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
         return response
 
     def BatchRecommend(self, request: pb.BatchRecommendRequest, context: Any) -> pb.BatchRecommendResponse:  # noqa: N802, D102
-        wire.one_form(request.customer_ids, request.requests)
-        ids = list(request.customer_ids) or [item.customer_id for item in request.requests]
-        check_batch_size(len(ids))
+        ids = wire.batch_ids(request, "customer_id")
         asked: list[pb.RecommendRequest] = list(request.requests) or [_same(request)]
         times = 1 if request.requests else len(ids)
         answers = self._predictor.predict(
@@ -43,6 +40,7 @@ class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
                 entity_ids=ids,
                 k=[_optional(item, "k") for item in asked] * times,
                 recommend=[_options(item) for item in asked] * times,
+                max_ages=wire.max_ages(request.requests),
             )
         )
         results = [

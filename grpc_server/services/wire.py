@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from shopsphere.v1 import common_pb2
 
 from grpc_server.call import Answers, Array, Call
+from grpc_server.checks import MAX_ITEMS
 from grpc_server.errors import CallError, Violation, invalid
 from grpc_server.online_features import FeatureSnapshot
 
@@ -33,7 +34,7 @@ def call(use_case: str, entity_id: str, request: Any, *, features: bool = True, 
         entity_ids=(entity_id,),
         overrides=given([request.features]) if features and has("features") else {},
         explain=request.view == common_pb2.VIEW_FULL,
-        max_age_seconds=request.max_feature_age.ToTimedelta().total_seconds() if has("max_feature_age") else None,
+        max_ages=max_ages([request]) if has("max_feature_age") else (),
         **more,
     )
 
@@ -51,23 +52,60 @@ def given(messages: Sequence[Message]) -> dict[str, Array]:
     return columns
 
 
-def packed(message: Message, count: int) -> dict[str, Array]:
-    """The packed columns of a batch, each of the batch's length.
+def batch_ids(request: Any, key: str, *, per_item: Sequence[str] = ()) -> list[str]:
+    """The ids of a batch, given as such or in rows; fields named `per_item` have a value for each id, or none.
 
     Raises:
-        CallError: a column has another length.
+        CallError: all that is wrong with the batch's form.
     """
-    columns: dict[str, Array] = {}
-    wrong = []
-    for descriptor, values in message.ListFields():
-        if len(values) != count:
-            wrong.append(Violation(f"columns.{descriptor.name}", f"has {len(values)} values for {count} ids"))
-            continue
-        column = np.array(values, dtype=np.float64)
-        columns[descriptor.name] = np.where(np.isnan(column), np.inf, column)
-    if wrong:
-        raise invalid(wrong)
-    return columns
+    ids, rows = getattr(request, f"{key}s"), request.requests
+    count = len(ids) or len(rows)
+    wrong: list[Violation | None] = []
+    if not 1 <= count <= MAX_ITEMS:
+        wrong.append(Violation(f"{key}s", f"must be 1 to {MAX_ITEMS} items, not {count}"))
+    for field, value in request.ListFields():
+        if rows and field.name != "requests":
+            wrong.append(Violation(field.name, "must be empty where requests are given: each has its own"))
+        elif field.name == "columns":
+            columns = value.ListFields()
+            wrong += [_length(f"columns.{name.name}", len(values), count) for name, values in columns]
+        elif field.name in per_item:
+            wrong.append(_length(field.name, len(value), count))
+    if listed := [violation for violation in wrong if violation]:
+        raise invalid(listed)
+    return list(ids) or [getattr(row, key) for row in rows]
+
+
+def _length(name: str, length: int, count: int) -> Violation | None:
+    if length == count:
+        return None
+    return Violation(name, f"has {length} values for {count} ids: give one for each, or none")
+
+
+def packed(message: Message) -> dict[str, Array]:
+    """The packed columns of a batch."""
+    return {
+        descriptor.name: np.where(np.isnan(column := np.array(values, dtype=np.float64)), np.inf, column)
+        for descriptor, values in message.ListFields()
+    }
+
+
+def overrides(request: Any) -> dict[str, Array]:
+    """The features that a batch gives, in either form."""
+    rows = request.requests
+    return given([row.features for row in rows]) if rows else packed(request.columns)
+
+
+def max_ages(requests: Sequence[Any]) -> Sequence[float]:
+    """How old features may be for each request, in seconds; empty where none says so."""
+    if not any(request.HasField("max_feature_age") for request in requests):
+        return ()
+    return [
+        request.max_feature_age.seconds + request.max_feature_age.nanos / 1e9
+        if request.HasField("max_feature_age")
+        else math.inf
+        for request in requests
+    ]
 
 
 def optional(messages: Sequence[Message], name: str) -> Array | None:
@@ -80,26 +118,16 @@ def optional(messages: Sequence[Message], name: str) -> Array | None:
     )
 
 
-def one_form(ids: Sequence[str], requests: Sequence[Message]) -> None:
-    """A batch is either ids or requests.
-
-    Raises:
-        CallError: both are given.
-    """
-    if ids and requests:
-        raise invalid([Violation("requests", "must be empty where ids are given: a batch is one or the other")])
-
-
 def trace(metadata: common_pb2.PredictionMetadata, answers: Answers) -> None:
     """Fill in what a unary answer can be traced by."""
-    request_features, default_features = tuple(answers.request_features[0]), tuple(answers.default_features[0])
-    metadata.CopyFrom(_origin(_of(answers), request_features, default_features, tuple(answers.warnings[0])))
+    lists = (answers.request_features, answers.default_features, answers.warnings)
+    metadata.CopyFrom(_origin(_of(answers, answers.known[0]), *(tuple(entries[0]) for entries in lists)))
     metadata.prediction_id = answers.prediction_id(0)
 
 
 def batch_metadata(answers: Answers) -> common_pb2.BatchMetadata:
     """What the answers of a batch can be traced by."""
-    common = _origin(_of(answers), (), (), tuple(answers.served.warnings))
+    common = _origin(_of(answers, True), (), (), tuple(answers.served.warnings))
     return common_pb2.BatchMetadata(
         batch_id=answers.batch_id,
         model=common.model,
@@ -141,9 +169,9 @@ Origin = tuple[str, int, str, tuple[str, int, datetime] | None]
 """A model's name, version and alias, and the table, version and as_of of the features."""
 
 
-def _of(answers: Answers) -> Origin:
+def _of(answers: Answers, known: bool) -> Origin:
     served, snapshot = answers.served, answers.snapshot
-    data = (snapshot.table, snapshot.version, snapshot.as_of) if snapshot else None
+    data = (snapshot.table, snapshot.version, snapshot.as_of) if snapshot and known else None
     return served.use_case.name, served.version, served.alias, data
 
 

@@ -83,9 +83,6 @@ def test_an_unknown_id_is_answered_where_all_features_are_given(channel, rpc):
     assert ("defaults_used" in warned(answer)) == bool(defaults)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="services/wire.py names the snapshot's data, whether or not a row of it was used"
-)
 @pytest.mark.parametrize("rpc", [CLV, SEGMENTATION, PRICING, RECOMMENDER], ids=lambda rpc: rpc.use_case)
 def test_no_data_is_named_where_no_row_of_the_lake_was_used(channel, rpc):
     """As for an unknown id."""
@@ -172,7 +169,6 @@ def test_models_tells_what_answers(channel, shop):
         assert list(rpc.features()) == requested
 
 
-@pytest.mark.xfail(strict=True, reason="services/models.py lists them in the order of USE_CASES")
 def test_models_are_listed_by_name(channel):
     """As models.proto says."""
     names = [model.version.name for model in LIST_MODELS(channel).models]

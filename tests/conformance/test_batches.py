@@ -135,7 +135,6 @@ def test_bounds_of_prices_are_as_long_as_the_ids(channel):
     assert ("INVALID_ARGUMENT", set(bounds)) == (told_of.code, set(told_of.fields))
 
 
-@pytest.mark.xfail(strict=True, reason="the services check form, size and columns one after the other")
 def test_all_that_is_wrong_with_a_batch_is_listed(channel):
     """Too many ids, a short column and a short bound at once."""
     wrong = {"columns": {"units": [1]}, "min_price": [1.0]}
@@ -143,7 +142,6 @@ def test_all_that_is_wrong_with_a_batch_is_listed(channel):
     assert {"columns.units", "min_price"} < set(told_of.fields)
 
 
-@pytest.mark.xfail(strict=True, reason="the services leave columns and options beside rows unread")
 @pytest.mark.parametrize(
     ("rpc", "beside"),
     [
@@ -161,7 +159,6 @@ def test_nothing_that_is_given_is_left_unread(channel, shop, rpc, beside):
     assert told_of.code == "INVALID_ARGUMENT"
 
 
-@pytest.mark.xfail(strict=True, reason="the services leave max_feature_age of a batch's rows unread")
 @every_rpc
 def test_a_row_may_ask_for_fresh_features(channel, shop, rpc):
     """As a unary request may; the other rows are answered."""

@@ -40,9 +40,6 @@ def test_an_unknown_service_has_no_health(health):
     watched.cancel()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="grpcio-health-checking has no List, and the worker mounts its servicer as it is"
-)
 def test_all_services_are_listed_with_their_health(health):
     """By List, in one answer."""
     assert {"", *SERVICES} <= set(health.List(health_pb2.HealthListRequest(), timeout=SECONDS).statuses)
@@ -128,7 +125,6 @@ def test_an_unknown_name_is_not_found(reflect, question):
     assert answers[1].list_services_response.service
 
 
-@pytest.mark.xfail(strict=True, reason="each open reflection stream takes one of the worker's eight threads")
 def test_idle_reflection_streams_hold_nobody_up(channel, shop):
     """Tools keep theirs open: each gets its answer, and calls get theirs."""
     done = threading.Event()

@@ -233,7 +233,6 @@ def test_any_bytes_are_refused(client, body):
     assert post(client, "/score/clv", body)[0] == 400
 
 
-@pytest.mark.xfail(strict=True, reason="training/price_model.py overflows where it rounds to cents")
 def test_the_highest_price_is_no_fault_of_ours(client, shop):
     """JSON has no infinity."""
     status, _ = post(client, "/price", {"product_id": shop.products[0], "features": {"avg_price": 1.7e308}})

@@ -120,7 +120,6 @@ def test_any_number_is_answered_or_refused(channel, shop, data):
     assert set(features) == set(answer.metadata.request_features)
 
 
-@pytest.mark.xfail(strict=True, reason="training/price_model.py overflows where it rounds to cents")
 @pytest.mark.parametrize("given", [{"features": {"avg_price": 1.7e308}}, {"unit_cost": 1.7e308}], ids=str)
 def test_the_highest_prices_stay_finite(channel, shop, given):
     """Or are refused."""

@@ -135,7 +135,7 @@ def test_what_is_not_usual_goes_the_long_way(call, short):
     "more",
     [
         {"explain": True},
-        {"max_age_seconds": 1.0},
+        {"max_ages": [1.0]},
         {"overrides": {"avg_price": np.array([1.0])}},
         {"max_price": np.ones(1)},
     ],

@@ -15,7 +15,7 @@ from lakehouse.storage import Lake
 from training import artifact, bootstrap, elasticity, price_panel, price_regressions, tabular
 from training.price_errors import PriceErrors, price_errors
 from training.price_figure import elasticity_figure
-from training.price_model import PriceModel
+from training.price_model import MAX_PRICE, PriceModel
 from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, Resampled, UseCase
 
 Array = np.ndarray[Any, Any]
@@ -228,7 +228,7 @@ PRICING = UseCase(
     entity="product",
     feature_table=FEATURES,
     features=(
-        Feature(name="avg_price", override=True, minimum=0),
+        Feature(name="avg_price", override=True, minimum=0, maximum=MAX_PRICE),
         Feature(name="units", override=True, integer=True, minimum=0),
         Feature(name="revenue", override=True),
         Feature(name="avg_discount", override=True, minimum=0, maximum=1),
