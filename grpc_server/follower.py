@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,10 +17,9 @@ import polars as pl
 
 from grpc_server.champions import POINTER, read_pointer
 from grpc_server.online_features import FORMAT, with_digests, write_snapshot
-from grpc_server.prediction_log import ship
 from grpc_server.settings import ServerSettings
+from grpc_server.shipping import Shipper
 from lakehouse.errors import MissingTableError, ShopSphereError
-from lakehouse.predictions import append_records
 from lakehouse.query import online_snapshot
 from lakehouse.storage import Lake
 from training import campaigns
@@ -63,14 +62,6 @@ class Follower:
         unfinished.rename(self._folder / POINTER)
         self._prune(wanted)
         return True
-
-    def ship(self) -> int:
-        """Commit the workers' spools to the prediction log; gives the number of answers."""
-
-        def commit(records: Sequence[Mapping[str, Any]], app_id: str, sequence: int) -> None:
-            append_records(self._lake, records, app_id=app_id, sequence=sequence)
-
-        return ship(self._settings.spool_dir, commit)
 
     def _model(self, name: str) -> dict[str, Any] | None:
         chosen = self._choose(name)
@@ -204,18 +195,18 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     parent = os.getppid()
     try:
-        follower = Follower(ServerSettings(), name=options.name, as_of=options.as_of)
+        settings = ServerSettings()
+        follower = Follower(settings, name=options.name, as_of=options.as_of)
         follower._folder.mkdir(parents=True, exist_ok=True)
         follower.step()
     except ShopSphereError as error:
         sys.exit(f"shopsphere: {error}")
-    while not stop.wait(POLL_SECONDS) and os.getppid() == parent:
-        for work in (follower.step, follower.ship):
+    with Shipper(settings.spool_dir, Lake(settings)):
+        while not stop.wait(POLL_SECONDS) and os.getppid() == parent:
             try:
-                work()
+                follower.step()
             except ShopSphereError as error:
                 logger.warning("%s; trying again", error)
-    follower.ship()
 
 
 if __name__ == "__main__":

@@ -10,13 +10,18 @@ import numpy as np
 import orjson
 
 from grpc_server.online_features import FORMAT, FeatureSnapshot, with_digests, write_snapshot
-from grpc_server.prediction_log import CLOSED, OPEN, SpoolError, claim_orphans, read_records
+from grpc_server.spool import CLOSED, OPEN, alone, claim_orphans, folders, read_records
+from lakehouse.errors import ShopSphereError
 from training.recommend_request import HISTORY
 
 PRODUCTS = "gold.product_features"
 GONE = ".gone"
 ROTATION_SECONDS = 10.0
-"""A worker closes its spool file within a second or two."""
+"""A worker closes its spool file within some seconds."""
+
+
+class SpoolError(ShopSphereError):
+    """The spool cannot be cleaned."""
 
 
 def forget_spooled(spool: Path, customer_id: int) -> int:
@@ -28,9 +33,10 @@ def forget_spooled(spool: Path, customer_id: int) -> int:
     deadline = time.monotonic() + ROTATION_SECONDS
     count = 0
     while True:
-        for folder in (path for path in spool.glob("*") if path.is_dir()):
-            claim_orphans(folder)
-        count += sum(_clean(path, customer_id) for path in sorted(spool.glob(f"*/*{CLOSED}")))
+        with alone(spool):
+            for folder in folders(spool):
+                claim_orphans(folder)
+            count += sum(_clean(path, customer_id) for path in sorted(spool.glob(f"*/*{CLOSED}")))
         busy = [path for path in spool.glob(f"*/*{OPEN}") if _names(path, customer_id)]
         if not busy:
             return count
@@ -59,17 +65,14 @@ def forget_served(serving: Path, customer_id: int) -> int:
 
 def _clean(path: Path, customer_id: int) -> int:
     """Write a closed spool file again without the customer; its number stays, so that it is committed once."""
-    try:
-        records = read_records(path)
-        kept = [_without(record, customer_id) for record in records]
-        gone = sum(len(record["ids"]) for record in records) - sum(len(record["ids"]) for record in kept)
-        if gone:
-            scratch = path.with_suffix(".part")
-            scratch.write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in kept))
-            scratch.replace(path)
-        return gone
-    except FileNotFoundError:
-        return 0  # shipped meanwhile: it is in the prediction log now
+    records = read_records(path)
+    kept = [_without(record, customer_id) for record in records]
+    gone = sum(len(record["ids"]) for record in records) - sum(len(record["ids"]) for record in kept)
+    if gone:
+        scratch = path.with_suffix(".part")
+        scratch.write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in kept))
+        scratch.replace(path)
+    return gone
 
 
 def _names(path: Path, customer_id: int) -> bool:

@@ -29,10 +29,10 @@ class Metrics:
         )
         self.in_flight = Gauge("shopsphere_in_flight", "Calls being answered.", registry=self.registry)
         self.log_backlog = Gauge(
-            "shopsphere_log_backlog_records", "Spool files that wait to be committed.", registry=self.registry
+            "shopsphere_log_backlog_records", "Records that wait to be committed.", registry=self.registry
         )
         self.log_dropped = Counter(
-            "shopsphere_log_dropped", "Answers withheld because the spool refused them.", registry=self.registry
+            "shopsphere_log_dropped", "Records dropped because the spool took no more.", registry=self.registry
         )
         self._age = Gauge(
             "shopsphere_feature_age_seconds", "Time since the features' as_of.", ["table"], registry=self.registry

@@ -1,124 +1,109 @@
-"""The spool: a worker's answers, on disk before they go out, until the follower has committed them to Delta."""
+"""A worker's side of the prediction log: an answer's record is in the spool before the answer goes out, or counted."""
 
-import fcntl
+import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import orjson
+from grpc_server.spool import SpoolFile, closed_files, usage
 
-from lakehouse.errors import ShopSphereError
-
-ROTATE_SECONDS = 1.0
-ROTATE_BYTES = 4 << 20
-OPEN, CLOSED = ".open", ".jsonl"
-
-
-class SpoolError(ShopSphereError):
-    """The spool's disk refuses to take an answer."""
+logger = logging.getLogger(__name__)
+FILE_BYTES = 4 << 20
+CLOSE_SECONDS = 2.0
+RETRY_SECONDS = 1.0
+NEVER_LESS = 1.0
 
 
 class PredictionLog:
-    """One worker's spool: a folder of files numbered from 1, the last of them open and locked by this process.
+    """One worker's log, in a folder of the spool that is its own.
 
-    A file that is closed, or whose process has died, is ready to ship.
+    limit_bytes: what the whole spool may take on disk; each worker looks when it begins a file of at most 4 MiB (or one
+    record). rates: by use case, the share of answers to keep; all where none is given.
     """
 
-    def __init__(self, spool: Path) -> None:
-        writer = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
-        self._folder = spool / writer
+    def __init__(self, spool: Path, *, limit_bytes: int = 1 << 30, rates: Mapping[str, float] | None = None) -> None:
+        self.dropped = 0
+        self._spool, self._limit = spool, limit_bytes
+        self._rates = dict(rates or {})
+        self._folder = spool / f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
         self._lock = threading.Lock()
         self._number = 0
-        self._file: int | None = None
-        self._opened_at = 0.0
-        self._size = 0
+        self._file: SpoolFile | None = None
+        self._refused_at: float | None = None
 
-    def append(self, record: bytes) -> None:
-        """Write one record, JSON without a line's end; when this returns, it survives the death of the process.
+    @property
+    def refusing(self) -> bool:
+        """Whether the newest attempt to begin a file failed: records are being dropped."""
+        return self._refused_at is not None
 
-        Raises:
-            SpoolError: the disk refuses.
+    @property
+    def open_records(self) -> int:
+        """Records that are in the open file."""
+        file = self._file
+        return file.records if file else 0
+
+    def sampled(self, use_case: str, prediction_id: str) -> bool:
+        """Whether the answer is to be kept; the same for the same id, whoever asks."""
+        rate = self._rates.get(use_case, NEVER_LESS)
+        return rate >= NEVER_LESS or zlib.crc32(prediction_id.encode()) < rate * 2**32
+
+    def append(self, line: bytes) -> bool:
+        """Write one record, a JSON document without a line end; what is written survives the death of the process.
+
+        False where the disk refuses it or the spool is as large as it may be: the record is dropped, and counted.
         """
-        line = record + b"\n"
         with self._lock:
-            try:
-                file = self._open() if self._file is None else self._file
-                if os.write(file, line) != len(line):
-                    raise OSError("the disk is full")
-                self._size += len(line)
-            except OSError as error:
-                raise SpoolError(f"cannot write to the prediction spool {self._folder}: {error}") from error
-            if self._size > ROTATE_BYTES:
-                self._close()
+            if (self._file is not None and self._file.append(line)) or self._append_to_next(line):
+                return True
+            self.dropped += 1
+            return False
 
-    def rotate(self) -> None:
-        """Close the open file when it is a second old, so that it can be shipped."""
+    def tend(self) -> None:
+        """Close the open file when it is old and those before it are shipped; call this a few times a second.
+
+        So a store that cannot be reached leaves few, full files.
+        """
         with self._lock:
-            if self._file is not None and time.monotonic() - self._opened_at > ROTATE_SECONDS:
-                self._close()
+            file = self._file
+            if file and file.records and time.monotonic() - file.opened_at > CLOSE_SECONDS:
+                if not closed_files(self._folder):
+                    self._begin(FILE_BYTES)
+            elif file is None:
+                self._begin(FILE_BYTES)
 
     def close(self) -> None:
         """Close the open file."""
         with self._lock:
             self._close()
 
-    def _open(self) -> int:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._number += 1
-        path = self._folder / f"{self._number:09}{OPEN}"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._opened_at, self._size = time.monotonic(), 0
-        return self._file
+    def _append_to_next(self, line: bytes) -> bool:
+        return self._begin(max(FILE_BYTES, len(line) + 1)) and self._file is not None and self._file.append(line)
+
+    def _begin(self, size: int) -> bool:
+        """Close the open file and begin the next; False where none can be had, asked no more than once a second."""
+        if self._refused_at is not None and time.monotonic() - self._refused_at < RETRY_SECONDS:
+            return False
+        try:
+            self._close()
+            self._number += 1
+            if usage(self._spool).bytes + size > self._limit:
+                raise OSError(f"it has {self._limit >> 20} MiB of unshipped records (SHOPSPHERE_SPOOL_MB)")
+            self._file = SpoolFile(self._folder, self._number, size)
+        except OSError as error:
+            if self._refused_at is None:
+                logger.error("the prediction spool %s takes no more records, they are dropped: %s", self._spool, error)
+            self._refused_at = time.monotonic()
+            return False
+        if self._refused_at is not None:
+            logger.warning("the prediction spool takes records again; %s were dropped so far", self.dropped)
+        self._refused_at = None
+        return True
 
     def _close(self) -> None:
         if self._file is not None:
-            path = self._folder / f"{self._number:09}{OPEN}"
-            path.rename(path.with_suffix(CLOSED))
-            os.close(self._file)
-            self._file = None
-
-
-Commit = Callable[[Sequence[Mapping[str, Any]], str, int], Any]
-"""Commits records under an application id and sequence, exactly once however often it is called with them."""
-
-
-def ship(spool: Path, commit: Commit) -> int:
-    """Commit all files that are ready, oldest first, and delete each when it is committed; gives the records."""
-    count = 0
-    for folder in sorted(path for path in spool.glob("*") if path.is_dir()):
-        claim_orphans(folder)
-        for path in sorted(folder.glob(f"*{CLOSED}")):
-            records = read_records(path)
-            commit(records, f"spool/{folder.name}", int(path.stem))
-            path.unlink()
-            count += sum(len(record["ids"]) for record in records)
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    return count
-
-
-def backlog_files(spool: Path) -> int:
-    """Files that wait to be shipped."""
-    return sum(1 for _ in spool.glob(f"*/*{CLOSED}"))
-
-
-def claim_orphans(folder: Path) -> None:
-    """Close the open file of a process that has died: nobody holds its lock."""
-    for path in folder.glob(f"*{OPEN}"):
-        with path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                continue
-            if path.exists():
-                path.rename(path.with_suffix(CLOSED))
-
-
-def read_records(path: Path) -> list[Mapping[str, Any]]:
-    """The whole records; a last line without an end was cut by the death of its process before any answer went out."""
-    return [orjson.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+            file, self._file = self._file, None
+            file.close()

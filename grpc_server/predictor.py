@@ -12,7 +12,7 @@ from grpc_server.call import Answers, Call
 from grpc_server.errors import CallError, no_champion, starting
 from grpc_server.metrics import Metrics
 from grpc_server.online_features import FeatureSnapshot
-from grpc_server.prediction_log import PredictionLog, SpoolError
+from grpc_server.prediction_log import PredictionLog
 from grpc_server.recommend_work import RecommendWork
 from grpc_server.single import Single, singles
 from grpc_server.state import State, StateHolder
@@ -36,7 +36,7 @@ class Predictor:
         """Answer all items of a call.
 
         Raises:
-            CallError: there is no champion, or the log cannot take the answers.
+            CallError: there is no champion.
         """
         batch_id = f"{self._own}{next(self._calls):012x}"
         single = self._singles.get(call.use_case) if call.plain else None
@@ -71,16 +71,10 @@ class Predictor:
     def _write(self, answers: Answers, call: Call, columns: Mapping[str, Sequence[Any]], items: Sequence[int]) -> None:
         if not len(items):
             return
-        try:
-            self._log.append(record.line(answers, call, columns, items))
-        except SpoolError as error:
-            self._metrics.log_dropped.inc(len(items))
-            raise CallError(
-                "UNAVAILABLE",
-                "LOG_UNAVAILABLE",
-                "the prediction log cannot take the answer; try again",
-                retry_seconds=1,
-            ) from error
+        kept = self._log.sampled(call.use_case, answers.batch_id)
+        if not (kept and self._log.append(record.line(answers, call, columns, items))):
+            for warnings in answers.warnings:
+                warnings.append("not_logged")
 
 
 def _check_ages(call: Call, snapshot: FeatureSnapshot | None, errors: list[CallError | None]) -> None:

@@ -4,10 +4,33 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field
+from pydantic import AfterValidator, AliasChoices, Field
 
 from lakehouse.errors import ConfigurationError
 from training.settings import TrainingSettings
+
+
+def _rates(text: str) -> dict[str, float]:
+    from training.use_cases import USE_CASES
+
+    names = [use_case.name for use_case in USE_CASES]
+    found = {}
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        name, _, share = part.partition("=")
+        try:
+            found[name.strip()] = float(share)
+        except ValueError:
+            raise ValueError(f"{part!r} is not of the form model=share, such as clv=0.1") from None
+        if name.strip() not in names:
+            raise ValueError(f"there is no model {name.strip()!r}: there are {', '.join(names)}")
+        if not 0 <= found[name.strip()] <= 1:
+            raise ValueError(f"the share of {name.strip()} must be from 0 to 1, not {share.strip()}")
+    return found
+
+
+def _rates_text(text: str) -> str:
+    _rates(text)
+    return text
 
 
 class ServerSettings(TrainingSettings):
@@ -40,6 +63,28 @@ class ServerSettings(TrainingSettings):
             description="Allow to listen beyond this machine without TLS; for private networks only.",
         ),
     ] = False
+
+    spool_mb: Annotated[
+        int,
+        Field(
+            ge=64,
+            validation_alias=AliasChoices("SHOPSPHERE_SPOOL_MB"),
+            description="MiB of answers that may wait on disk for the lake; beyond that they go out unlogged.",
+        ),
+    ] = 1024
+    log_sample: Annotated[
+        str,
+        AfterValidator(_rates_text),
+        Field(
+            validation_alias=AliasChoices("SHOPSPHERE_LOG_SAMPLE"),
+            description="Shares of answers that are logged, such as `clv=0.1,recommender=0.5`; all of others.",
+        ),
+    ] = ""
+
+    @property
+    def log_rates(self) -> dict[str, float]:
+        """`log_sample` by use case."""
+        return _rates(self.log_sample)
 
     @property
     def spool_dir(self) -> Path:

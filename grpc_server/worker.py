@@ -19,11 +19,12 @@ from grpc_server.health import HealthService
 from grpc_server.metrics import Metrics
 from grpc_server.mount import Mount
 from grpc_server.poll_thread import PollThreadExecutor
-from grpc_server.prediction_log import PredictionLog, backlog_files
+from grpc_server.prediction_log import PredictionLog
 from grpc_server.predictor import Predictor
 from grpc_server.rest import make_app
 from grpc_server.services import SERVICES, add_services
 from grpc_server.settings import ServerSettings
+from grpc_server.spool import usage
 from grpc_server.state import State, StateHolder
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class Worker:
         self._folder = settings.serving_dir(name)
         self._spool = settings.spool_dir
         self._pointer_seen: tuple[int, int] | None = None
-        self._log = PredictionLog(settings.spool_dir)
+        self._log = PredictionLog(settings.spool_dir, limit_bytes=settings.spool_mb << 20, rates=settings.log_rates)
         self._holder = StateHolder()
         self._metrics = Metrics(self._holder)
         predictor = Predictor(self._holder, self._log, self._metrics)
@@ -65,8 +66,8 @@ class Worker:
 
     def look(self) -> None:
         """Load what the follower dropped since the last look, and hand over what the spool has collected."""
-        self._log.rotate()
-        self._metrics.log_backlog.set(backlog_files(self._spool))
+        self._log.tend()
+        self._metrics.log_backlog.set(usage(self._spool).closed_records)
         try:
             found = (self._folder / POINTER).stat()
             if (found.st_ino, found.st_mtime_ns) == self._pointer_seen:

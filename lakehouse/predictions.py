@@ -1,7 +1,6 @@
 """The prediction log: every answer of a server, committed to the Delta table `predictions` exactly once."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,61 +18,66 @@ def append_records(lake: Lake, records: Sequence[Mapping[str, Any]], *, app_id: 
     Numbers become Float64, text String, lists lists of whole numbers, numbers or text; a column of which no value is
     known is left out.
     """
-    frames = [_frame(record) for record in records if record["ids"]]
-    if not frames:
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        if record["ids"]:
+            groups.setdefault(record["use_case"], []).append(record)
+    if not groups:
         return 0
-    rows = pl.concat(frames, how="diagonal")
+    rows = pl.concat([_frame(group) for group in groups.values()], how="diagonal")
     new = lake.append(PREDICTIONS, rows, app={app_id: sequence}, partition_by="use_case")
     return rows.height if new else 0
 
 
-def _frame(record: Mapping[str, Any]) -> pl.DataFrame:
-    count = len(record["ids"])
+def _frame(records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """The rows of one use case: column by column, as a frame per record would take a hundred times as long."""
+    counts = [len(record["ids"]) for record in records]
 
-    def repeated(name: str, dtype: pl.DataType) -> pl.Series:
-        return pl.Series(name, [record[name]] * count, dtype=dtype)
+    def repeated(name: str, dtype: pl.DataType, convert: Callable[[Any], Any] = lambda value: value) -> pl.Series:
+        given = (convert(record[name]) for record in records)
+        return pl.Series(name, [value for value, n in zip(given, counts, strict=True) for _ in range(n)], dtype=dtype)
 
-    def moment(name: str) -> pl.Series:
-        return pl.Series(name, [_naive(record[name])] * count, dtype=pl.Datetime("us"))
+    def listed(name: str, values: str, dtype: pl.DataType) -> pl.Series:
+        return pl.Series(name, [value for record in records for value in record[values]], dtype=dtype)
 
-    text, number = pl.String(), pl.Int32()
     fixed = [
-        pl.Series("prediction_id", record["ids"], dtype=text),
-        repeated("use_case", text),
-        pl.Series("entity_id", record["entity_ids"], dtype=text),
-        repeated("model_name", text),
-        repeated("model_version", number),
-        repeated("alias", text),
-        repeated("feature_table", text),
-        repeated("feature_version", number),
-        moment("as_of"),
-        moment("predicted_at"),
-        *(pl.Series(name, record[name], dtype=pl.List(pl.String)) for name in LISTS),
+        listed("prediction_id", "ids", pl.String()),
+        listed("entity_id", "entity_ids", pl.String()),
+        *(repeated(name, pl.String()) for name in ("use_case", "model_name", "alias", "feature_table")),
+        *(repeated(name, pl.Int32()) for name in ("model_version", "feature_version")),
+        *(repeated(name, pl.Datetime("us"), _naive) for name in ("as_of", "predicted_at")),
+        *(listed(name, name, pl.List(pl.String)) for name in LISTS),
     ]
-    own = (_column(name, values) for name, values in record["columns"].items())
+    names = dict.fromkeys(name for record in records for name in record["columns"])
+    own = (_column(name, _values(name, records, counts)) for name in names)
     return pl.DataFrame([*fixed, *(column for column in own if column is not None)])
+
+
+def _values(name: str, records: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> list[Any]:
+    found: list[Any] = []
+    for record, count in zip(records, counts, strict=True):
+        values = record["columns"].get(name)
+        found += [None] * count if values is None else values
+    return found
 
 
 def _column(name: str, values: Sequence[Any]) -> pl.Series | None:
     """A column in the one type that its kind of value has in the log, so that all records agree."""
-    known = [value for value in values if value is not None]
-    if not known:
+    first = next((value for value in values if value is not None), None)
+    if first is None:
         return None
-    if isinstance(known[0], (list, tuple)):
-        inner = [item for value in known for item in value]
-        if not inner:
-            return None
-        return pl.Series(name, values, dtype=pl.List(_scalar(inner, whole=True)))
-    if isinstance(known[0], str):
+    if isinstance(first, (list, tuple)):
+        inner = [item for value in values if value is not None for item in value]
+        return pl.Series(name, values, dtype=pl.List(_scalar(inner))) if inner else None
+    if isinstance(first, str):
         return pl.Series(name, values, dtype=pl.String)
-    numbers = [None if value is None or math.isnan(value) else float(value) for value in values]
-    return pl.Series(name, numbers, dtype=pl.Float64)
+    return pl.Series(name, values, dtype=pl.Float64, strict=False).fill_nan(None)
 
 
-def _scalar(items: Sequence[Any], *, whole: bool) -> pl.DataType:
+def _scalar(items: Sequence[Any]) -> pl.DataType:
     if isinstance(items[0], str):
         return pl.String()
-    return pl.Int64() if whole and all(isinstance(item, int) for item in items) else pl.Float64()
+    return pl.Int64() if all(isinstance(item, int) for item in items) else pl.Float64()
 
 
 def _naive(value: str | None) -> datetime | None:

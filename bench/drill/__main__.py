@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.drill import kills, writers
+from bench.drill import answers, kills, writers
 from bench.drill.store import s3_store
 from lakehouse.settings import Settings
 
@@ -32,19 +32,19 @@ def main() -> None:
     """Run the drills that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench.drill", description=__doc__)
     parser.add_argument(
-        "drills", nargs="*", metavar="DRILL", help="writers, kills, predictions; all where none is given"
+        "drills", nargs="*", metavar="DRILL", help="writers, kills, predictions, answers; all where none is given"
     )
     parser.add_argument("--store", choices=("disk", "s3"), help="both where not given")
     parser.add_argument("--writers", type=int, default=16, help="processes that write at once")
     parser.add_argument("--commits", type=int, default=25, help="commits of each")
-    parser.add_argument("--kills", type=int, default=50, help="runs to kill on disk; a tenth as many on s3")
+    parser.add_argument("--kills", type=int, default=50, help="runs or workers to kill on disk; a tenth as many on s3")
     parser.add_argument("--customers", type=int, default=60, help="size of the shop whose runs are killed")
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which runs are killed")
     given = parser.parse_args()
     faults = 0
     for store in [given.store] if given.store else ["disk", "s3"]:
         kill_count = given.kills if store == "disk" else max(1, given.kills // 10)
-        for drill in given.drills or ["writers", "kills", "predictions"]:
+        for drill in given.drills or ["writers", "kills", "predictions", "answers"]:
             with lakes(store) as new_lake:
                 faults += _run(drill, store, new_lake, kill_count, given)
     sys.exit(min(faults, 1))
@@ -61,6 +61,15 @@ def _run(drill: str, store: str, new_lake: Callable[[], Settings], count: int, g
             flush=True,
         )
         return len(written.faults)
+    if drill == "answers":
+        with tempfile.TemporaryDirectory(prefix="shopsphere-drill-") as folder:
+            got = answers.drill(new_lake, Path(folder), kills=count, seed=given.seed)
+        print(
+            f"{store}: answers: {got.killed} workers killed in {got.seconds:.0f} s, {len(got.answered)} answers, "
+            f"{got.failed} calls without one, {sum(got.logged.values())} rows: {got.lost} lost, {got.doubled} doubled",
+            flush=True,
+        )
+        return got.lost + got.doubled
     if drill == "kills":
         with tempfile.TemporaryDirectory(prefix="shopsphere-drill-") as folder:
             parts = kills.shop(Path(folder), given.customers)

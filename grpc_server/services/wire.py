@@ -22,6 +22,7 @@ WARNINGS = {
     "trained_after_as_of": "The model was trained on data from after the served date.",
     "campaign_ended": "No campaign is live: the last one that ended is used.",
     "revenue_inconsistent": "The given revenue is far from avg_price times units.",
+    "not_logged": "The prediction log has no row of this answer: it is not in the sample, or the log takes none now.",
     "defaults_used": "Neither request nor lake had a value for some inputs: their training defaults are used.",
 }
 
@@ -127,7 +128,8 @@ def trace(metadata: common_pb2.PredictionMetadata, answers: Answers) -> None:
 
 def batch_metadata(answers: Answers) -> common_pb2.BatchMetadata:
     """What the answers of a batch can be traced by."""
-    common = _origin(_of(answers, True), (), (), tuple(answers.served.warnings))
+    shared = [code for code in answers.warnings[0] if all(code in others for others in answers.warnings)]
+    common = _origin(_of(answers, True), (), (), tuple(shared))
     return common_pb2.BatchMetadata(
         batch_id=answers.batch_id,
         model=common.model,

@@ -13,8 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from grpc_server.follower import Follower
-from grpc_server.prediction_log import PredictionLog, ship
+from grpc_server.prediction_log import PredictionLog
 from grpc_server.settings import ServerSettings
+from grpc_server.shipping import ship
 from lakehouse.build import build
 from lakehouse.erasures import ERASURES
 from lakehouse.errors import MissingTableError

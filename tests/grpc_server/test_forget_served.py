@@ -8,7 +8,8 @@ import pytest
 
 from grpc_server import forget
 from grpc_server.online_features import FORMAT, FeatureSnapshot, write_snapshot
-from grpc_server.prediction_log import PredictionLog, SpoolError, ship
+from grpc_server.prediction_log import PredictionLog
+from grpc_server.shipping import ship
 
 
 def record(entities, table="gold.customer_features"):
@@ -38,7 +39,7 @@ def test_a_server_that_keeps_its_file_open_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(forget, "ROTATION_SECONDS", 0.0)
     log = PredictionLog(tmp_path)
     log.append(orjson.dumps(record(["7"])))
-    with pytest.raises(SpoolError, match="stop it"):
+    with pytest.raises(forget.SpoolError, match="stop it"):
         forget.forget_spooled(tmp_path, 7)
     log.close()
     assert forget.forget_spooled(tmp_path, 7) == 1

@@ -6,7 +6,6 @@ import sys
 from datetime import datetime
 
 import grpc
-import orjson
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
@@ -31,6 +30,7 @@ from grpc_server.errors import CallError
 from grpc_server.metrics import Metrics
 from grpc_server.prediction_log import PredictionLog
 from grpc_server.predictor import Predictor
+from grpc_server.spool import read_records
 from grpc_server.state import StateHolder
 from training.spend_model import LEVELS
 from training.use_cases import USE_CASES
@@ -38,9 +38,7 @@ from training.use_cases import USE_CASES
 
 def logged(tmp_path):
     """All records in the spool."""
-    return [
-        orjson.loads(line) for path in sorted(tmp_path.glob("spool/*/*")) for line in path.read_bytes().splitlines()
-    ]
+    return [record for path in sorted(tmp_path.glob("spool/*/*")) for record in read_records(path)]
 
 
 def refused(call, request):
@@ -245,11 +243,28 @@ def test_a_fault_of_ours_tells_nothing(channel):
     assert "secret" not in caught.value.details()
 
 
-def test_a_spool_that_refuses_withholds_the_answer(channel, tmp_path):
-    """UNAVAILABLE: what cannot be logged is not answered."""
+def test_an_answer_that_cannot_be_logged_says_so(channel, rest, tmp_path):
+    """It goes out all the same, with a warning: unary, in a batch and over REST."""
     (tmp_path / "spool").write_text("a file where the folder should be")
-    call = clv_pb2_grpc.ClvServiceStub(channel).PredictClv
-    assert refused(call, clv_pb2.PredictClvRequest(customer_id="1"))[:2] == ("UNAVAILABLE", "LOG_UNAVAILABLE")
+    stub = clv_pb2_grpc.ClvServiceStub(channel)
+    one = stub.PredictClv(clv_pb2.PredictClvRequest(customer_id="1"))
+    batch = stub.BatchPredictClv(clv_pb2.BatchPredictClvRequest(customer_ids=["404", "1"]))
+    assert [warning.code for warning in one.metadata.warnings] == ["not_logged"]
+    assert [warning.code for warning in batch.metadata.warnings] == ["not_logged"]
+    assert rest("POST", "/score/clv", content='{"customer_id": 1}').json()["warnings"] == ["not_logged"]
+    assert (one.clv_180d, batch.results[1].clv_180d) == (1.0, 1.0)
+
+
+def test_an_answer_that_the_sample_leaves_out_says_so(tmp_path, state):
+    """And the log has only the others."""
+    holder = StateHolder()
+    holder.swap(state)
+    log = PredictionLog(tmp_path / "spool", rates={"clv": 0.5})
+    predictor = Predictor(holder, log, Metrics(holder))
+    answers = [predictor.predict(Call(use_case="clv", entity_ids=["1"])) for _ in range(40)]
+    kept = [answer.prediction_id(0) for answer in answers if "not_logged" not in answer.warnings[0]]
+    assert 0 < len(kept) < 40
+    assert [[kept_id] for kept_id in kept] == [record["ids"] for record in logged(tmp_path)]
 
 
 def test_a_batch_has_a_shape(channel, tmp_path):
