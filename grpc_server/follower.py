@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from grpc_server.champions import POINTER, read_pointer
+from grpc_server.counters import SUFFIX, Counters
 from grpc_server.online_features import FORMAT, with_digests, write_snapshot
 from grpc_server.settings import ServerSettings
 from grpc_server.shipping import Shipper
@@ -201,7 +202,8 @@ def main() -> None:
         follower.step()
     except ShopSphereError as error:
         sys.exit(f"shopsphere: {error}")
-    with Shipper(settings.spool_dir, Lake(settings)):
+    counters = Counters(settings.metrics_dir(options.name) / f"follower{SUFFIX}")
+    with Shipper(settings.spool_dir, Lake(settings), counters):
         while not stop.wait(POLL_SECONDS) and os.getppid() == parent:
             try:
                 follower.step()

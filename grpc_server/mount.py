@@ -81,9 +81,8 @@ class Mount:
 
     def _counted(self, behaviour: Behaviour, method: str, request: bytes, context: grpc.ServicerContext) -> Any:
         started = time.perf_counter()
-        self._metrics.in_flight.inc()
+        self._metrics.started()
         response, error = _answered(behaviour, method, request, context)
-        self._metrics.in_flight.dec()
         metadata = getattr(response, "metadata", None)
         self._metrics.observe(
             method,

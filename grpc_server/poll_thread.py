@@ -6,6 +6,7 @@ that it has just read. A call that takes long would keep all others waiting: tho
 """
 
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,15 +26,21 @@ class PollThreadExecutor(ThreadPoolExecutor):
     the pool.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, waited: Callable[[float], None] = lambda _: None) -> None:
+        """`waited` is told how long each call that went to the pool waited for a thread."""
         super().__init__(THREADS, thread_name_prefix="grpc")
+        self._waited = waited
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Begin a call as grpcio asks for it; gives what tells when it has ended."""
         if len(args) == 7 and args[0] is _server._unary_response_in_pool and getattr(args[3], "quick", False):
             _, event, state, behavior, _, deserializer, serializer = args
             return _QuickCall(fn, event, state, behavior=behavior, encoding=(deserializer, serializer))
-        return super().submit(fn, *args, **kwargs)
+        return super().submit(self._take, time.perf_counter(), fn, args, kwargs)
+
+    def _take(self, since: float, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._waited(time.perf_counter() - since)
+        return fn(*args, **kwargs)
 
 
 class _QuickCall:

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from grpc_server.spool import SpoolFile, closed_files, usage
@@ -22,12 +22,20 @@ class PredictionLog:
     """One worker's log, in a folder of the spool that is its own.
 
     limit_bytes: what the whole spool may take on disk; each worker looks when it begins a file of at most 4 MiB (or one
-    record). rates: by use case, the share of answers to keep; all where none is given.
+    record). rates: by use case, the share of answers to keep; all where none is given. on_drop: called for each dropped
+    record.
     """
 
-    def __init__(self, spool: Path, *, limit_bytes: int = 1 << 30, rates: Mapping[str, float] | None = None) -> None:
-        self.dropped = 0
-        self._spool, self._limit = spool, limit_bytes
+    def __init__(
+        self,
+        spool: Path,
+        *,
+        limit_bytes: int = 1 << 30,
+        rates: Mapping[str, float] | None = None,
+        on_drop: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.spool, self.limit_bytes = spool, limit_bytes
+        self._on_drop = on_drop
         self._rates = dict(rates or {})
         self._folder = spool / f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
         self._lock = threading.Lock()
@@ -46,6 +54,12 @@ class PredictionLog:
         file = self._file
         return file.records if file else 0
 
+    @property
+    def open_bytes(self) -> int:
+        """What they take."""
+        file = self._file
+        return file.used if file else 0
+
     def sampled(self, use_case: str, prediction_id: str) -> bool:
         """Whether the answer is to be kept; the same for the same id, whoever asks."""
         rate = self._rates.get(use_case, NEVER_LESS)
@@ -59,8 +73,8 @@ class PredictionLog:
         with self._lock:
             if (self._file is not None and self._file.append(line)) or self._append_to_next(line):
                 return True
-            self.dropped += 1
-            return False
+        self._on_drop()
+        return False
 
     def tend(self) -> None:
         """Close the open file when it is old and those before it are shipped; call this a few times a second.
@@ -90,16 +104,16 @@ class PredictionLog:
         try:
             self._close()
             self._number += 1
-            if usage(self._spool).bytes + size > self._limit:
-                raise OSError(f"it has {self._limit >> 20} MiB of unshipped records (SHOPSPHERE_SPOOL_MB)")
+            if usage(self.spool).bytes + size > self.limit_bytes:
+                raise OSError(f"it has {self.limit_bytes >> 20} MiB of unshipped records (SHOPSPHERE_SPOOL_MB)")
             self._file = SpoolFile(self._folder, self._number, size)
         except OSError as error:
             if self._refused_at is None:
-                logger.error("the prediction spool %s takes no more records, they are dropped: %s", self._spool, error)
+                logger.error("the prediction spool %s takes no more records, they are dropped: %s", self.spool, error)
             self._refused_at = time.monotonic()
             return False
         if self._refused_at is not None:
-            logger.warning("the prediction spool takes records again; %s were dropped so far", self.dropped)
+            logger.warning("the prediction spool %s takes records again", self.spool)
         self._refused_at = None
         return True
 

@@ -48,7 +48,7 @@ class Predictor:
         return answers
 
     def _prepare(self, state: State) -> None:
-        self._singles = singles(state)
+        self._singles = singles(state, self._metrics.observe_model)
 
     def _work(self, call: Call, batch_id: str) -> Answers:
         use_case = get(call.use_case)
@@ -64,6 +64,8 @@ class Predictor:
         kind = TabularWork if use_case.features else RecommendWork
         work = kind(use_case=use_case, served=served, snapshot=snapshot, state=state, call=call, errors=errors)
         work.run()
+        if work.model_seconds:
+            self._metrics.observe_model(use_case.name, work.model_seconds)
         answers = work.answers(batch_id)
         self._write(answers, call, work.logged, work.valid)
         return answers

@@ -81,13 +81,17 @@ def make_app(predictor: Predictor, holder: StateHolder, metrics: Metrics) -> Sta
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def post(endpoint: Endpoint) -> Callable[[Request], Any]:
+        def take(body: bytes, there: float) -> Response:
+            metrics.observe_queue(time.perf_counter() - there)
+            return _answer(endpoint, body, predictor, metrics)
+
         async def answer(request: Request) -> Response:
             body = b""
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
                     break
-            return await run_in_threadpool(_answer, endpoint, body, predictor, metrics)
+            return await run_in_threadpool(take, body, time.perf_counter())
 
         return answer
 
@@ -99,6 +103,7 @@ def make_app(predictor: Predictor, holder: StateHolder, metrics: Metrics) -> Sta
 
 def _answer(endpoint: Endpoint, body: bytes, predictor: Predictor, metrics: Metrics) -> Response:
     started = time.perf_counter()
+    metrics.started()
     key = f"{get(endpoint.use_case).entity}_id"
     shown: dict[str, Any] = {}
     version = 0

@@ -91,6 +91,10 @@ class ServerSettings(TrainingSettings):
         """Where workers keep answers until they are committed to the prediction log."""
         return self.var_dir.absolute() / "spool"
 
+    def metrics_dir(self, name: str) -> Path:
+        """Where the processes of the server `name` keep what they count."""
+        return self.serving_dir(name) / "metrics"
+
     def serving_dir(self, name: str) -> Path:
         """Where the follower puts what the workers of the server `name` load."""
         return self.var_dir.absolute() / "serving" / name

@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from grpc_server.counters import Counters
+from grpc_server.metric_families import SHIP_FAILURES, SHIPPED
 from grpc_server.spool import alone, claim_orphans, closed_files, folders, number, read_records
 from lakehouse.errors import ShopSphereError
 from lakehouse.predictions import append_records
@@ -45,8 +47,10 @@ class Shipper:
     It has a thread of its own, so that it waits for nothing else that the follower does.
     """
 
-    def __init__(self, spool: Path, lake: Lake) -> None:
-        self._spool, self._lake = spool, lake
+    def __init__(self, spool: Path, lake: Lake, counters: Counters) -> None:
+        self._spool, self._lake, self._counters = spool, lake, counters
+        for family in (SHIPPED, SHIP_FAILURES):
+            counters.add(family.name, amount=0)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shipper")
 
@@ -65,10 +69,11 @@ class Shipper:
     def _ship(self) -> None:
         try:
             ship(self._spool, self._commit)
-        except ShopSphereError as error:
-            logger.warning("cannot ship the prediction log: %s; trying again", error)
-        except Exception:  # whatever it is, the next answers have to be shipped too
-            logger.exception("cannot ship the prediction log; trying again")
+        except Exception as error:  # whatever it is, the next answers have to be shipped too
+            self._counters.add(SHIP_FAILURES.name)
+            told = None if isinstance(error, ShopSphereError) else error
+            logger.warning("cannot ship the prediction log: %s; trying again", error, exc_info=told)
 
     def _commit(self, records: Sequence[Mapping[str, Any]], app_id: str, sequence: int) -> None:
         append_records(self._lake, records, app_id=app_id, sequence=sequence)
+        self._counters.add(SHIPPED.name, amount=len(records))

@@ -5,7 +5,8 @@ else a call holds is left to `Work`.
 """
 
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from grpc_server.call import Answers, Call
@@ -21,7 +22,9 @@ Logged = Mapping[str, Any]
 class Single:
     """A use case of one state; `answer` gives None where the call is not one of the usual ones."""
 
-    def __init__(self, served: ServedModel, snapshot: FeatureSnapshot, state: State) -> None:
+    def __init__(
+        self, served: ServedModel, snapshot: FeatureSnapshot, state: State, took: Callable[[str, float], None]
+    ) -> None:
         self.served, self.snapshot = served, snapshot
         self._campaigns = state.campaigns
         self._chosen = state.campaigns.choose(snapshot.as_of) if state.campaigns else None
@@ -29,7 +32,7 @@ class Single:
         self._defaults = dict(zip(served.names, served.defaults.tolist(), strict=True))
         asked = [name for name in served.use_case.options if name not in ("campaign_id", "product_id")]
         self._nothing_asked = dict.fromkeys(asked, math.nan)
-        self._predict: Any = _short_way(served)
+        self._predict: Any = _timed(_short_way(served), served.use_case.name, took)
         self._answer = self._list if hasattr(served.model, "predict_known") else self._scored
 
     def answer(self, call: Call, batch_id: str) -> tuple[Answers, Logged] | None:
@@ -101,14 +104,24 @@ class Single:
         )
 
 
-def singles(state: State) -> dict[str, Single]:
-    """Those of a state, by use case, whose model answers in plain numbers."""
+def singles(state: State, took: Callable[[str, float], None]) -> dict[str, Single]:
+    """Those of a state, by use case, whose model answers in plain numbers; `took` is told how long each took."""
     found = {}
     for name, served in state.models.items():
         snapshot = state.features.get(served.use_case.feature_table)
         if snapshot and _short_way(served):
-            found[name] = Single(served, snapshot, state)
+            found[name] = Single(served, snapshot, state, took)
     return found
+
+
+def _timed(predict: Callable[..., Any], use_case: str, took: Callable[[str, float], None]) -> Callable[..., Any]:
+    def timed(*given: Any) -> Any:
+        began = time.perf_counter()
+        answer = predict(*given)
+        took(use_case, time.perf_counter() - began)
+        return answer
+
+    return timed
 
 
 def _short_way(served: ServedModel) -> Any:

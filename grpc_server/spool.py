@@ -40,7 +40,7 @@ class SpoolFile:
         self.path = folder / f"{number:09}{OPEN}"
         self._file = _locked(self.path)
         try:
-            _reserve(self._file, size)
+            reserve(self._file, size)
             self._map = mmap.mmap(self._file, size)
         except OSError:
             self.path.unlink(missing_ok=True)
@@ -92,6 +92,19 @@ def usage(spool: Path) -> Usage:
                 closed += size
                 records += int(entry.name.removesuffix(CLOSED).partition("-")[2] or 0)
     return Usage(total, closed, records)
+
+
+def reserve(file: int, size: int) -> None:
+    """Give a file its size and the disk for it, so that writing to mapped memory cannot fail; zeros where it is new.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:
+        there = os.fstat(file).st_size
+        os.pwrite(file, bytes(max(0, size - there)), there)
 
 
 @contextmanager
@@ -151,13 +164,6 @@ def _locked(path: Path) -> int:
         if path.exists():
             return file
         os.close(file)  # it was taken for a dead process's before it was locked
-
-
-def _reserve(file: int, size: int) -> None:
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, 0, size)
-    else:
-        os.pwrite(file, bytes(size), 0)
 
 
 def _whole_lines(content: bytes) -> bytes:

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from grpc_server.champions import POINTER
+from grpc_server.counters import SUFFIX, Counters
+from grpc_server.metric_families import RESTARTS
 from grpc_server.settings import ServerSettings
 from lakehouse.errors import ConfigurationError, ShopSphereError
 
@@ -55,6 +58,10 @@ class Supervisor:
         """
         # What an earlier server of this name was told to serve may have changed since.
         (self.settings.serving_dir(self._name) / POINTER).unlink(missing_ok=True)
+        shutil.rmtree(self.settings.metrics_dir(self._name), ignore_errors=True)
+        self._counters = Counters(self.settings.metrics_dir(self._name) / f"supervisor{SUFFIX}")
+        for process in ("worker", "follower"):
+            self._counters.add(RESTARTS.name, process, amount=0)
         self._follower = self._spawn(self._follower_command)
         self._workers = [self._spawn(self._worker_command(number)) for number in range(self.settings.workers)]
         deadline = time.monotonic() + START_SECONDS
@@ -72,10 +79,12 @@ class Supervisor:
         for index, worker in enumerate(self._workers):
             if worker.poll() is not None:
                 logger.error("a worker ended with code %s: starting it again", worker.returncode)
+                self._counters.add(RESTARTS.name, "worker")
                 self._workers[index] = self._spawn(self._worker_command(index))
                 self._restart_at = time.monotonic() + RESTART_SECONDS
         if self._follower is not None and self._follower.poll() is not None:
             logger.error("the follower ended with code %s: starting it again", self._follower.returncode)
+            self._counters.add(RESTARTS.name, "follower")
             self._follower = self._spawn(self._follower_command)
             self._restart_at = time.monotonic() + RESTART_SECONDS
 
@@ -85,7 +94,7 @@ class Supervisor:
         _end([self._follower] if self._follower else [])
 
     def _worker_command(self, number: int) -> list[str]:
-        return ["grpc_server.worker", self._name, str(self._first_core + number)]
+        return ["grpc_server.worker", self._name, str(number), str(self._first_core + number)]
 
     def _spawn(self, command: list[str]) -> "subprocess.Popen[bytes]":
         environment = {**os.environ, **self.settings.environment(), "OPENBLAS_NUM_THREADS": "1"}

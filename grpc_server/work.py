@@ -1,5 +1,6 @@
 """One call on its way: from what was asked to inputs, options and outputs; arrays with one entry per item."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -43,6 +44,7 @@ class Work(ABC):
         self.outputs: Lists = {}
         self.logged: Lists = {}
         self.explanation: Mapping[str, Any] = {}
+        self.model_seconds = 0.0
 
     @property
     def valid(self) -> list[int]:
@@ -71,7 +73,10 @@ class Work(ABC):
 
     def _ask(self, inputs: Columns, options: Columns) -> Lists:
         """The model's answers, and their explanation where it is wanted."""
-        outputs = {name: plain(column) for name, column in self.served.model.predict(inputs, options).items()}
+        began = time.perf_counter()
+        answered = self.served.model.predict(inputs, options)
+        self.model_seconds = time.perf_counter() - began
+        outputs = {name: plain(column) for name, column in answered.items()}
         if self.call.explain:
             self.explanation = self.use_case.explain(self.served.model, inputs, options)
         return outputs

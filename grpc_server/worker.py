@@ -24,7 +24,6 @@ from grpc_server.predictor import Predictor
 from grpc_server.rest import make_app
 from grpc_server.services import SERVICES, add_services
 from grpc_server.settings import ServerSettings
-from grpc_server.spool import usage
 from grpc_server.state import State, StateHolder
 
 logger = logging.getLogger(__name__)
@@ -36,17 +35,22 @@ MAX_MESSAGE_BYTES = 4 << 20
 class Worker:
     """Both servers on their ports, and the state that they answer from."""
 
-    def __init__(self, settings: ServerSettings, name: str) -> None:
+    def __init__(self, settings: ServerSettings, name: str, number: int) -> None:
         self._folder = settings.serving_dir(name)
-        self._spool = settings.spool_dir
         self._pointer_seen: tuple[int, int] | None = None
-        self._log = PredictionLog(settings.spool_dir, limit_bytes=settings.spool_mb << 20, rates=settings.log_rates)
         self._holder = StateHolder()
-        self._metrics = Metrics(self._holder)
+        self._metrics = Metrics(self._holder, folder=settings.metrics_dir(name), slot=f"worker-{number}")
+        self._log = PredictionLog(
+            settings.spool_dir,
+            limit_bytes=settings.spool_mb << 20,
+            rates=settings.log_rates,
+            on_drop=self._metrics.count_dropped,
+        )
+        self._metrics.watch(self._log)
         predictor = Predictor(self._holder, self._log, self._metrics)
         self._health = HealthService(list(SERVICES))
         self._grpc = grpc.server(
-            PollThreadExecutor(),
+            PollThreadExecutor(self._metrics.observe_queue),
             options=[("grpc.so_reuseport", 1), ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)],
         )
         mount: Any = Mount(self._grpc, self._metrics)
@@ -67,7 +71,7 @@ class Worker:
     def look(self) -> None:
         """Load what the follower dropped since the last look, and hand over what the spool has collected."""
         self._log.tend()
-        self._metrics.log_backlog.set(usage(self._spool).closed_records)
+        self._metrics.refresh()
         try:
             found = (self._folder / POINTER).stat()
             if (found.st_ino, found.st_mtime_ns) == self._pointer_seen:
@@ -113,6 +117,7 @@ def main() -> None:
     """Answer until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="of the server")
+    parser.add_argument("number", type=int, help="of the worker, from 0; one that takes its place has the same")
     parser.add_argument("core", type=int, help="the core that this worker keeps to, counted on where there are fewer")
     options = parser.parse_args()
     _pin(options.core)
@@ -120,7 +125,7 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     parent = os.getppid()
-    worker = Worker(ServerSettings(), options.name)
+    worker = Worker(ServerSettings(), options.name, options.number)
     worker.start()
     while not stop.is_set() and os.getppid() == parent:
         worker.look()

@@ -141,6 +141,42 @@ def test_prometheus_scrapes_both_jobs(services: dict[str, dict[str, Any]]) -> No
         subprocess.run([promtool, "check", "config", str(path)], check=True, capture_output=True)  # noqa: S603 (a checker)
 
 
+ALERTS = """
+rule_files: [{rules}]
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: shopsphere_log_dropped_total, values: "0 0 0 7 7 7 7 7 7 7 7 7 7"}}
+      - {{series: shopsphere_spool_bytes, values: "600x12"}}
+      - {{series: shopsphere_spool_limit_bytes, values: "1000x12"}}
+    alert_rule_test:
+      - {{alertname: PredictionLogDropsRecords, eval_time: 2m}}
+      - alertname: PredictionLogDropsRecords
+        eval_time: 4m
+        exp_alerts: [{{exp_annotations: {{summary: "{dropped}"}}}}]
+      - {{alertname: PredictionLogDropsRecords, eval_time: 12m}}
+      - {{alertname: PredictionLogFallsBehind, eval_time: 4m}}
+      - alertname: PredictionLogFallsBehind
+        eval_time: 6m
+        exp_alerts: [{{exp_annotations: {{summary: "{behind}"}}}}]
+"""
+
+
+def test_alerts_fire_when_the_log_loses_records_or_fills_its_disk(tmp_path: Path) -> None:
+    """And stop when it is over; promtool computes them where there is one."""
+    promtool = shutil.which("promtool") or pytest.skip("there is no promtool: apt-get install prometheus")
+    path = COMPOSE / "prometheus" / "alerts.yml"
+    said = {
+        rule["alert"]: rule["annotations"]["summary"] for rule in yaml.safe_load(path.read_text())["groups"][0]["rules"]
+    }
+    dropped, behind = said["PredictionLogDropsRecords"], said["PredictionLogFallsBehind"]
+    (tmp_path / "test.yml").write_text(ALERTS.format(rules=path, dropped=dropped, behind=behind))
+    done = subprocess.run(  # noqa: S603 (a checker)
+        [promtool, "test", "rules", str(tmp_path / "test.yml")], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_grafana_is_provisioned(services: dict[str, dict[str, Any]]) -> None:
     """The dashboard's folder is mounted where the provider looks, and its data source exists."""
     provider = yaml.safe_load((COMPOSE / "grafana/provisioning/dashboards/shopsphere.yml").read_text())["providers"][0]
@@ -157,18 +193,21 @@ def dashboard() -> dict[str, Any]:
 
 
 def expressions() -> Iterator[str]:
-    """All PromQL of the dashboard."""
+    """All PromQL of the dashboard and the alerts."""
     for panel in dashboard()["panels"]:
         yield from (target["expr"] for target in panel.get("targets", []))
+    for group in yaml.safe_load((COMPOSE / "prometheus" / "alerts.yml").read_text())["groups"]:
+        yield from (rule["expr"] for rule in group["rules"])
 
 
-def test_the_dashboard_shows_metrics_that_exist() -> None:
-    """Every metric it asks for is `up` or is named in the code of the server or the exporter."""
+def test_dashboard_and_alerts_name_metrics_that_exist() -> None:
+    """Every metric they ask for is `up` or is named in the code of the server or the exporter."""
     code = "\n".join(
         path.read_text() for layer in ("grpc_server", "monitoring") for path in (ROOT / layer).rglob("*.py")
     )
     names = {name for text in expressions() for name in re.findall(r"\b(?:up|[a-z]+_[a-z_]+)\b", without_labels(text))}
     names -= {"histogram_quantile"}
+    assert names >= {"shopsphere_log_dropped_total", "shopsphere_log_refusing", "shopsphere_log_backlog_records"}
     assert names >= {"up", "clv_drift_score", "propensity_auc", "propensity_auc_delta", "recommender_coverage"}
     assert names >= {"recommender_novelty", "pricing_guardrail_violations", "shopsphere_requests_total"}
     for name in names - {"up"}:
