@@ -11,11 +11,10 @@ import polars as pl
 from lakehouse.gold.interactions import HALF_LIFE_DAYS
 from lakehouse.storage import Lake
 from training import columns
-from training.recommend_request import CART_VIEWS, HISTORY, History
+from training.recommend_request import CART_VIEWS, GOLD, HISTORY, History
 from training.use_case import Columns
 
 Array = np.ndarray[Any, Any]
-GOLD = "gold.interactions"
 SALES, EVENTS, PRODUCTS, CUSTOMERS = "silver.transactions", "silver.events", "silver.products", "silver.customers"
 TABLES = (GOLD, SALES, EVENTS, PRODUCTS, CUSTOMERS)
 HORIZON = timedelta(days=28)

@@ -1,13 +1,16 @@
 """How good a recommender's lists are for test customers: numbers per customer, so that customers can be drawn."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from training import ranking
-from training.interactions import history_columns
 from training.use_case import Metrics, Model
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Array = np.ndarray[Any, Any]
 K = 10
@@ -15,6 +18,8 @@ K = 10
 
 def ranked(model: Model, rows: pl.DataFrame, k: int = K, **options: float) -> list[Array]:
     """The list that each customer gets, with the same options for all."""
+    from training.interactions import history_columns
+
     asked = {"k": np.full(rows.height, k), **{name: np.full(rows.height, value) for name, value in options.items()}}
     return list(model.predict(history_columns(rows), asked)["item_ids"])
 
@@ -80,6 +85,8 @@ def _among(chosen: Array, values: Array) -> Array:
 
 def _bought_first(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows with only what was bought for the first time."""
+    import polars as pl
+
     columns = (_entries(rows, name) for name in ("bought", "history_product_ids", "history_weights"))
     new = [np.setdiff1d(bought, ids[weights > 0]).tolist() for bought, ids, weights in zip(*columns, strict=True)]
     return rows.with_columns(pl.Series("bought", new, dtype=pl.List(pl.Int64)))

@@ -1,12 +1,16 @@
 """How far expected weekly units are from those that came, summed by product: a product's weeks are drawn together."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from training.use_case import Metrics
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Array = np.ndarray[Any, Any]
 

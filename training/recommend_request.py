@@ -10,6 +10,7 @@ import numpy as np
 from training.use_case import Columns
 
 Array = np.ndarray[Any, Any]
+GOLD = "gold.interactions"
 DEFAULT_K = 10
 CART_VIEWS = 2.0
 """A product put into the cart shows as much interest as this many views."""

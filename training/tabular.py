@@ -1,13 +1,17 @@
 """From named columns to the matrix a tabular model computes on, and from a frame to named columns and defaults."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from training.use_case import Columns
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Array = np.ndarray[Any, Any]
 
@@ -43,10 +47,14 @@ def filled(row: Mapping[str, float], defaults: Mapping[str, float]) -> dict[str,
 
 def to_columns(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, Array]:
     """Numeric columns of a frame as float64 arrays, NaN where null."""
+    import polars as pl
+
     return {name: frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in names}
 
 
 def medians(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, float]:
     """The training default of each input: its median, 0 where the column has no value at all."""
+    import polars as pl
+
     row = frame.select(pl.col(name).cast(pl.Float64).median() for name in names).row(0)
     return {name: 0.0 if value is None else float(value) for name, value in zip(names, row, strict=True)}

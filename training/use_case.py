@@ -1,15 +1,20 @@
 """What a use case is: the frozen value over which training, serving, gates and monitoring loop."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-import polars as pl
 
-from lakehouse.storage import Lake
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lakehouse.storage import Lake
+
 
 Columns = Mapping[str, np.ndarray[Any, Any]]
 """Named columns of equal length, one entry per row."""
@@ -122,7 +127,7 @@ class UseCase:
     outputs: tuple[str, ...]
     primary_metric: str
     higher_is_better: bool
-    dataset: "DatasetReader"
+    dataset: DatasetReader
     fit: Callable[[Dataset], Model]
     fit_baseline: Callable[[Dataset], Model]
     evaluate: Callable[[Model, Dataset], Metrics]

@@ -9,7 +9,6 @@ its latency at light load (one in flight).
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import orjson
 from shopsphere.v1 import clv_pb2, pricing_pb2, propensity_pb2, recommender_pb2, segmentation_pb2
 
 from bench.serving import mlserver_rival
+from bench.serving.copied import copied
 from bench.serving.load import Burst, Target, burst, grpc_target, json_target
 from grpc_server.champions import read_pointer
 from grpc_server.online_features import FeatureSnapshot
@@ -54,18 +54,11 @@ def main() -> None:
     arguments = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="shopsphere-bench-") as scratch:
-        settings = _copied(arguments.var, Path(scratch))
+        settings = copied(arguments.var, Path(scratch))
         with candidates(settings, cores[0], mlserver=arguments.mlserver) as targets:
             for target in targets:
                 os.sched_setaffinity(target.pid, {cores[0]})
             report(targets, rounds=arguments.rounds, calls=arguments.calls, core=cores[-1])
-
-
-def _copied(var: Path, scratch: Path) -> ServerSettings:
-    """Lake and registry of their own, so that the bench's calls are in nobody's prediction log."""
-    for name in ("lake", "mlflow"):
-        shutil.copytree(var / name, scratch / "var" / name)
-    return ServerSettings(var_dir=scratch / "var", lake_root="", grpc_port=0, rest_port=0, workers=1)
 
 
 @contextmanager

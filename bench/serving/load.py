@@ -60,9 +60,9 @@ def burst(target: Target, *, calls: int, in_flight: int, core: int, turn: int) -
         command += ["--h1", "-c", str(in_flight)] if http1 else ["-c", "1", "-m", str(in_flight)]
         for header in target.headers:
             command += ["-H", header]
-        before = _cpu_seconds(target.pid)
+        before = cpu_seconds(target.pid)
         output = subprocess.run([*command, target.url], capture_output=True, text=True, check=True).stdout
-        cpu = _cpu_seconds(target.pid) - before
+        cpu = cpu_seconds(target.pid) - before
         millis = sorted(int(line.split("\t")[2]) / 1000 for line in log.read_text().splitlines())
     rate = re.search(r"([\d.]+) req/s", output)
     succeeded = re.search(r"(\d+) succeeded", output)
@@ -71,6 +71,7 @@ def burst(target: Target, *, calls: int, in_flight: int, core: int, turn: int) -
     return Burst(float(rate[1]), cpu / calls * 1e6, statistics.median(millis), millis[int(len(millis) * 0.99)])
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK

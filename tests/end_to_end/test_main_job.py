@@ -2,6 +2,11 @@
 
 import json
 import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -203,6 +208,55 @@ def test_rest_says_what_is_ready(served):
         assert 'shopsphere_requests_total{code="OK",method="Recommend"' in response.read().decode()
 
 
+ANSWERING = """
+import sys
+from grpc_server import worker
+sys.argv = ["worker", "live", "7", "0"]
+worker.main()
+print(*(name for name in sys.modules if "." not in name))
+"""
+
+
+def test_a_worker_that_has_answered_has_imported_nothing_heavy(settings, served, customers):
+    """Neither training's and monitoring's libraries nor the lake's: a worker starts in a second and stays small."""
+    ports = dict(zip(("grpc_port", "rest_port"), (_free_port(), _free_port()), strict=True))
+    environment = settings.model_copy(update=ports).environment()
+    process = subprocess.Popen(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", ANSWERING], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    with process, Client(f"127.0.0.1:{ports['grpc_port']}") as client:
+        try:
+            list(poll(lambda: _answers(client)))
+            calls = [client.clv, client.propensity, client.segment, client.recommend]
+            assert all(call(customers[0])["metadata"]["prediction_id"] for call in calls)
+            assert client.price("1")["price_suggested"] > 0
+            assert client.batch("clv", customers[:2])
+        finally:
+            process.terminate()
+        told, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    lake, training = (
+        {"polars", "duckdb", "deltalake", "pyarrow"},
+        {"mlflow", "sklearn", "scipy", "implicit", "lightgbm"},
+    )
+    monitoring = {"prefect", "evidently", "pandas", "matplotlib"}
+    assert "onnxruntime" in told.split()
+    assert set() == (lake | training | monitoring) & set(told.split())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return bool(client.models())
+    except ServerError:
+        return False
+
+
 def test_a_promotion_goes_live_without_restart(settings, served, customers):
     """A running server answers from the version that a rollback and a promotion make the champion."""
     registry = Registry(settings)
@@ -220,8 +274,6 @@ def test_a_promotion_goes_live_without_restart(settings, served, customers):
 
 def poll(reached, attempts=600):
     """Yields until a condition holds, at most for about a minute."""
-    import threading
-
     pause = threading.Event()
     for _ in range(attempts):
         if reached():
@@ -231,18 +283,22 @@ def poll(reached, attempts=600):
     raise AssertionError("it did not happen within a minute")
 
 
-def test_every_answer_is_logged_and_every_gauge_served(settings, customers):
-    """After the server has stopped, each answer is one row; a replay and the monitors give the gauges."""
+def test_every_answer_is_logged_and_every_gauge_served(settings, served, customers):
+    """Within 10 s each answer of a running server is one row for SQL; a replay and the monitors give the gauges."""
     lake = Lake(settings)
     started = datetime.now(UTC).replace(tzinfo=None)
-    with running_server(settings) as address, Client(address.grpc) as client:
+    with Client(served.grpc) as client:
         answer = client.clv(customers[0])
         for use_case in ("clv", "propensity", "recommender"):
             client.batch(use_case, customers)
         client.batch("pricing", [str(product) for product in range(1, 41)])
     count = "select count(*) n, count(distinct prediction_id) ids from predictions"
+    deadline, expected = time.monotonic() + 10, 1 + 3 * len(customers) + 40
     rows = sql(lake, f"{count} where predicted_at >= timestamp '{started}'")
-    assert rows.item(0, "n") == rows.item(0, "ids") == 1 + 3 * len(customers) + 40
+    while rows.item(0, "n") < expected and time.monotonic() < deadline:
+        threading.Event().wait(0.1)
+        rows = sql(lake, f"{count} where predicted_at >= timestamp '{started}'")
+    assert rows.item(0, "n") == rows.item(0, "ids") == expected
     logged = sql(lake, f"select * from predictions where prediction_id = '{answer['metadata']['prediction_id']}'")
     assert logged.item(0, "clv_180d") == answer["clv_180d"]
     assert logged.item(0, "model_version") == answer["metadata"]["model"]["version"]

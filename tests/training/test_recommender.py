@@ -10,11 +10,11 @@ import pytest
 from training import als, artifact, blend, columns, eligible, item_models
 from training.catalogue import ALWAYS, Catalogue
 from training.history_recommender import HistoryRecommender
-from training.interactions import Past, histories, with_histories
+from training.interactions import Past, Reader, histories, history_columns, with_histories
 from training.popularity_recommender import PopularityRecommender, best
 from training.recommend_request import HISTORY, Asked, History, as_of_day
 from training.use_case import Dataset
-from training.use_cases import get, recommender
+from training.use_cases import get
 
 AS_OF = datetime(2024, 3, 1)
 
@@ -163,7 +163,7 @@ def test_als_finds_the_withheld_product():
     """Everybody's first new product is the one of their own colour that they have not bought."""
     past = board()
     model = als.fit_history(past, PLAIN)
-    inputs = recommender.history_columns(
+    inputs = history_columns(
         with_histories(past.interactions.select("customer_id").unique().sort("customer_id"), past.interactions)
     )
     new = model.predict(inputs, {"k": np.full(12, 1), "include_repeats": np.zeros(12)})["item_ids"]
@@ -220,7 +220,7 @@ def test_stored_lists_answer_as_the_computation_does(tiny_lake, tmp_path):
     past = get("recommender").dataset(tiny_lake).extra["past"]
     plain = als.fit_history(past, {**PLAIN, "repeat": 0.5, "interest": 0.1, "trend": 0.5})
     rows = with_histories(past.interactions.select("customer_id").unique().sort("customer_id"), past.interactions)
-    inputs = recommender.history_columns(rows)
+    inputs = history_columns(rows)
     plain.with_lists(histories(past.interactions)).save(tmp_path / "model")
     stored = artifact.load(tmp_path / "model")
     for k in (1, 10, 20, 30):
@@ -333,8 +333,7 @@ def test_earlier_windows_see_nothing_of_later_ones(tiny_lake):
     before, _ = earlier.extra["tuning"]
     assert before.as_of == earlier.as_of - timedelta(days=28)
     rebuilt, gold = (
-        recommender.Reader(tiny_lake, newest.data_versions).past(newest.as_of, built=built).interactions
-        for built in (False, True)
+        Reader(tiny_lake, newest.data_versions).past(newest.as_of, built=built).interactions for built in (False, True)
     )
     shown = ["customer_id", "product_id", "purchase_count", "recency_weight", "recency_days", "view_count"]
     assert rebuilt.select(shown).equals(gold.select(shown).cast(rebuilt.select(shown).schema), null_equal=True) or (

@@ -1,26 +1,27 @@
 """Customer lifetime value: what a customer will spend in the 180 days after as_of, net of refunds."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from lakehouse.errors import ShopSphereError
-from lakehouse.gold.customer_features import label_as_ofs
-from lakehouse.gold.history import data_span
-from lakehouse.query_examples import run_example
-from lakehouse.storage import Lake
 from training import artifact, bootstrap, explain, purchase_fit, purchase_process, regression, spend_design, tabular
 from training.constant import ConstantModel
 from training.spend_design import HORIZON_DAYS
-from training.spend_fit import fit_spend
 from training.spend_model import LEVELS, SpendModel
 from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, UseCase
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lakehouse.storage import Lake
 
 FEATURES = "gold.customer_features"
 TRANSACTIONS = "silver.transactions"
@@ -45,6 +46,12 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     Raises:
         NotEnoughHistoryError: there is no such cutoff.
     """
+    import polars as pl
+
+    from lakehouse.gold.customer_features import label_as_ofs
+    from lakehouse.gold.history import data_span
+    from lakehouse.query_examples import run_example
+
     versions = versions or {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
     first, clock = data_span(lake, versions[TRANSACTIONS])
     present = lake.scan(FEATURES, versions[FEATURES]).select(pl.col("as_of").unique()).collect()["as_of"]
@@ -72,6 +79,8 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
 
 def fit(data: Dataset) -> Model:
     """Boosted trees blended with repeated spend, and conformal percentiles; see `training.spend_fit`."""
+    from training.spend_fit import fit_spend
+
     return fit_spend(data.train, names=NAMES, label_days=data.extra["label_days"])
 
 
@@ -101,6 +110,8 @@ def evaluate(model: Model, data: Dataset) -> Metrics:
 
 def references(data: Dataset) -> dict[str, Metrics]:
     """The strong baselines: BG/NBD with Gamma-Gamma, the last 180 days again, the last 90 days twice, their mean."""
+    import polars as pl
+
     actual = data.test["label"].to_numpy()
     defaults = tabular.medians(data.train, NAMES)
     newest = data.train.filter(pl.col("as_of") == pl.col("as_of").max())

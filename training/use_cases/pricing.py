@@ -1,22 +1,26 @@
 """Price suggestions: elasticities from weekly prices and units, and a move only where more is surely earned."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from lakehouse.errors import ShopSphereError
-from lakehouse.query_examples import run_example
-from lakehouse.storage import Lake
-from training import artifact, bootstrap, elasticity, price_panel, price_regressions, tabular
+from training import artifact, bootstrap, tabular
 from training.price_errors import PriceErrors, price_errors
 from training.price_figure import elasticity_figure
 from training.price_model import MAX_PRICE, PriceModel
 from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, Resampled, UseCase
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lakehouse.storage import Lake
 
 Array = np.ndarray[Any, Any]
 FEATURES = "gold.product_features"
@@ -43,6 +47,11 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     Raises:
         PricingDataError: fewer than 12 weeks of sales.
     """
+    import polars as pl
+
+    from lakehouse.query_examples import run_example
+    from training import elasticity, price_panel
+
     versions = versions or _versions(lake)
     first_day = price_panel.first_day(lake.scan(TRANSACTIONS, versions[TRANSACTIONS]))
     weeks = run_example(lake, "training_pricing", versions=versions, first_day=first_day)
@@ -97,6 +106,10 @@ def _versions(lake: Lake) -> dict[str, int]:
 
 def shuffled(data: Dataset, seed: int) -> Dataset:
     """The weeks of each product in the order of another draw: what was paid has nothing to do with what was sold."""
+    import polars as pl
+
+    from training import elasticity
+
     paid = ["log_price", *(name for name in elasticity.CONTROLS if name in data.train.columns)]
     drawn = data.train.select(
         pl.struct(paid).shuffle(seed=seed).over("product_id", mapping_strategy="group_to_rows").alias("paid")
@@ -108,6 +121,8 @@ def shuffled(data: Dataset, seed: int) -> Dataset:
 
 def fit(data: Dataset) -> Model:
     """An elasticity per product, shrunk to its category's; see `training.elasticity`."""
+    from training import elasticity
+
     arrays, facts = elasticity.fit(data.train)
     known = arrays["elasticity"][~np.isnan(arrays["elasticity"])]
     params = {
@@ -123,6 +138,8 @@ def fit(data: Dataset) -> Model:
 
 def fit_baseline(data: Dataset) -> Model:
     """The product's mean demand whatever the price, scaled by the shop's traffic: every price is kept."""
+    from training import elasticity
+
     arrays = elasticity.without_price(data.train)
     return _model("baseline", data, arrays, {"products": len(arrays["product_ids"])})
 
@@ -143,6 +160,8 @@ def resampled(model: Model, data: Dataset) -> Resampled:
 
 def references(data: Dataset) -> dict[str, Metrics]:
     """Plain regressions of log units on log price and promotion: a slope per product, per category, one for all."""
+    from training import price_regressions
+
     fitted = price_regressions.fit(data.train)
     regressions = {
         "least_squares": fitted,
@@ -205,6 +224,8 @@ def _model(kind: str, data: Dataset, arrays: dict[str, Array], params: dict[str,
 
 
 def _errors(model: Any, data: Dataset) -> PriceErrors:
+    from training import elasticity
+
     rows = data.test
     numeric = [name for name in ("log_price", "traffic", *elasticity.CONTROLS) if name in rows.columns]
     columns = {**tabular.to_columns(rows, numeric), "product_id": rows["product_id"].to_numpy()}

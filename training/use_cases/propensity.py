@@ -1,23 +1,26 @@
 """Campaign propensity: the chance that a customer whom a campaign reaches responds within its window."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from lakehouse.errors import ShopSphereError
-from lakehouse.gold.customer_features import SPANS
-from lakehouse.query_examples import run_example
-from lakehouse.storage import Lake
 from training import artifact, bootstrap, classification, explain, logistic, response_model, tabular
 from training.constant import ConstantModel
-from training.response_fit import fit_response
 from training.response_model import ResponseModel
+from training.spend_design import SPANS
 from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, UseCase
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lakehouse.storage import Lake
 
 Array = np.ndarray[Any, Any]
 EXPOSURES = "gold.campaign_exposures"
@@ -46,6 +49,10 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     Raises:
         PropensityDataError: too few exposures, or all with the same outcome.
     """
+    import polars as pl
+
+    from lakehouse.query_examples import run_example
+
     versions = versions or {EXPOSURES: lake.version(EXPOSURES), FEATURES: lake.version(FEATURES)}
     known = run_example(lake, "training_propensity", versions=versions)
     if known.is_empty():
@@ -77,6 +84,8 @@ def _start(known: pl.DataFrame) -> datetime:
 
     Of such starts, the first one before which most windows have ended. Where there is none, it is the newest 30 %.
     """
+    import polars as pl
+
     starts = known.group_by("campaign_id").agg(pl.col("as_of").min())["as_of"].unique().sort()
     least, most = (known.height * share for share in TEST_SHARES)
     fitting: list[datetime] = [start for start in starts if least <= int((known["as_of"] >= start).sum()) <= most]
@@ -88,6 +97,8 @@ def _start(known: pl.DataFrame) -> datetime:
 
 def fit(data: Dataset) -> Model:
     """Logistic regression and boosted trees; see `training.response_fit`."""
+    from training.response_fit import fit_response
+
     return fit_response(data.train, names=NAMES)
 
 
@@ -102,6 +113,8 @@ def shuffled(data: Dataset, seed: int) -> Dataset:
 
     Within campaigns it would not do: those reach different customers, so that their rates tell customers apart.
     """
+    import polars as pl
+
     return replace(data, train=data.train.with_columns(pl.col("label").shuffle(seed=seed)))
 
 
@@ -113,6 +126,8 @@ def evaluate(model: Model, data: Dataset) -> Metrics:
 
 def references(data: Dataset) -> dict[str, Metrics]:
     """A logistic regression alone, and rankings without a model: the smoothed past response rate, and past spend."""
+    import polars as pl
+
     actual = data.test["label"].to_numpy()
     found = {}
     for name, column in (("past_response_rate", "response_rate"), ("past_spend", "monetary")):

@@ -1,23 +1,27 @@
 """The next products of a customer: a function from purchase history to a ranked list, tested on the next 28 days."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from lakehouse.errors import ShopSphereError
-from lakehouse.query_examples import run_example
-from lakehouse.storage import Lake
-from training import als, blend, bootstrap, columns, history_recommender, item_models, ranking
-from training.interactions import GOLD, HORIZON, TABLES, Past, Reader, history_columns, shuffled_past, with_histories
+from training import bootstrap, columns, history_recommender, ranking
 from training.list_quality import K, by_customer, means, ndcg, ranked, recall_by_length
 from training.one_blas_thread import one_blas_thread
 from training.popularity_recommender import PopularityRecommender
-from training.recommend_request import OPTIONS
+from training.recommend_request import GOLD, OPTIONS
 from training.use_case import Columns, Dataset, Decision, Metrics, Model, Resampled, UseCase
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lakehouse.storage import Lake
+    from training.interactions import Past
 
 Array = np.ndarray[Any, Any]
 LENGTHS = [1, 5, 10, 20, 30, 50]
@@ -37,6 +41,8 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     Raises:
         InteractionsError: there are no interactions before that cutoff, or `versions` lack a table.
     """
+    from training.interactions import HORIZON, TABLES, Reader
+
     versions = versions or {table: lake.version(table) for table in TABLES}
     if unpinned := [table for table in TABLES if table not in versions]:
         raise InteractionsError(f"no version of {unpinned[0]} is pinned: train a new model")
@@ -62,6 +68,8 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
 @one_blas_thread
 def fit(data: Dataset) -> Model:
     """ALS blended with own purchases and views, the blend chosen on the 28 days before the training cutoff."""
+    from training import als, blend
+
     past, (before, rows) = data.extra["past"], data.extra["tuning"]
     chosen = blend.choose(before, rows) if rows.height and before.interactions.height else blend.untuned(past)
     return als.fit_history(past, chosen).with_lists(als.latest_histories(past))
@@ -69,11 +77,15 @@ def fit(data: Dataset) -> Model:
 
 def fit_baseline(data: Dataset) -> Model:
     """The same list for everybody: what sold most, recent sales counting more."""
+    from training import als
+
     return als.fit_popularity(data.extra["past"])
 
 
 def shuffled(data: Dataset, seed: int) -> Dataset:
     """The same numbers of purchases and of buyers, but who bought what is drawn by lot, before and after the cutoff."""
+    from training.interactions import shuffled_past
+
     past, (before, rows) = data.extra["past"], data.extra["tuning"]
     mixed = shuffled_past(past, seed=3 * seed)
     drawn = np.random.default_rng(3 * seed + 2).permutation(rows.height)
@@ -87,6 +99,8 @@ def evaluate(model: Model, data: Dataset) -> Metrics:
 
     See `list_quality.by_customer`; coverage and novelty are of all lists together.
     """
+    import polars as pl
+
     lists = ranked(model, data.test)
     sales = data.train.group_by("product_id").agg(pl.col("purchase_count").sum()).sort("product_id")
     shares = sales["purchase_count"].to_numpy() / max(sales.select(pl.col("purchase_count").sum()).item(), 1)
@@ -111,12 +125,15 @@ def references(data: Dataset) -> dict[str, Metrics]:
 
     They have the catalogue of the model, and all parameters but the ones that published comparisons use left alone.
     """
+    from training import als, blend, item_models
+
     past: Past = data.extra["past"]
     popular = als.fit_popularity(past)
+    nothing = blend.Weights(0.0, 0.0, 0.0)
     models: dict[str, PopularityRecommender] = {
         "popularity_all_time": als.fit_popularity(past, by="buyers"),
         "own_purchases": item_models.OwnHistory(popular, interest=0.0),
-        "als": als.fit_history(past, blend.params(NOTHING, NOTHING, regularization=20.0)),
+        "als": als.fit_history(past, blend.params(nothing, nothing, regularization=20.0)),
         "bm25": item_models.bm25(popular, past),
     }
     if (past.interactions["view_count"] > 0).any():
@@ -124,9 +141,6 @@ def references(data: Dataset) -> dict[str, Metrics]:
     if len(popular.catalogue.product_ids) <= item_models.EASE_PRODUCTS:
         models["ease"] = item_models.ease(popular, past)
     return {name: evaluate(model, data) for name, model in models.items()}
-
-
-NOTHING = blend.Weights(0.0, 0.0, 0.0)
 
 
 @one_blas_thread
@@ -151,6 +165,8 @@ def gate(candidate: Metrics, champion: Metrics) -> Decision:
 def figures(model: Model, data: Dataset) -> dict[str, Any]:
     """Recall by length of the list, beside the popularity baseline."""
     from matplotlib.figure import Figure
+
+    from training.interactions import HORIZON
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -179,6 +195,10 @@ def explain(model: Model, inputs: Columns, options: Columns) -> dict[str, Any]:
 
 def example(data: Dataset) -> tuple[Columns, Columns]:
     """Four customers' histories and an empty one; each asks for something else."""
+    import polars as pl
+
+    from training.interactions import history_columns, with_histories
+
     past: Past = data.extra["past"]
     customers = data.train["customer_id"].unique().sort().head(4)
     rows = with_histories(
@@ -202,6 +222,9 @@ def load(folder: Path) -> Model:
 
 
 def _test(lake: Lake, past: Past, versions: Mapping[str, int]) -> pl.DataFrame:
+    from lakehouse.query_examples import run_example
+    from training.interactions import HORIZON
+
     return run_example(lake, "training_recommender", versions=versions, cutoff=past.as_of, days=HORIZON.days)
 
 

@@ -1,22 +1,21 @@
 """Customer segments by recency, orders and spend: stable groups with names, compared with a plain rule."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from lakehouse.errors import ShopSphereError
-from lakehouse.gold.customer_features import label_as_ofs
-from lakehouse.gold.history import data_span
-from lakehouse.query_examples import run_example
-from lakehouse.storage import Lake
-from training import artifact, bootstrap, segment_fit, segment_meaning, segments, tabular
-from training.segment_figure import profile_figure
+from training import artifact, bootstrap, segment_fit, segments, tabular
 from training.segments import CentreModel, RuleModel
 from training.use_case import Columns, Dataset, Decision, Feature, Metrics, Model, Resampled, UseCase
+
+if TYPE_CHECKING:
+    from lakehouse.storage import Lake
 
 Array = np.ndarray[Any, Any]
 FEATURES = "gold.customer_features"
@@ -41,6 +40,12 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     Raises:
         SegmentationDataError: the lake has features of one moment only, or nobody bought.
     """
+    import polars as pl
+
+    from lakehouse.gold.customer_features import label_as_ofs
+    from lakehouse.gold.history import data_span
+    from lakehouse.query_examples import run_example
+
     versions = versions or {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
     features = lake.scan(FEATURES, versions[FEATURES]).filter(pl.col("tx_count") > 0)
     first, clock = data_span(lake, versions[TRANSACTIONS])
@@ -64,6 +69,8 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
 
 def fit(data: Dataset) -> Model:
     """K-means on logarithms of recency, orders and spend; see `training.segment_fit`."""
+    from training import segment_meaning
+
     known, defaults = data.extra["known"], tabular.medians(data.train, NAMES)
     model = segment_fit.fit_centres(
         tabular.to_columns(data.train, NAMES),
@@ -76,6 +83,8 @@ def fit(data: Dataset) -> Model:
 
 def fit_baseline(data: Dataset) -> Model:
     """The rule: thirds of spend, halved by recency."""
+    import polars as pl
+
     monetary, recency = (data.train[name].cast(pl.Float64).drop_nulls() for name in ("monetary", "recency_days"))
     thirds = [float(np.quantile(monetary.to_numpy(), share)) for share in (1 / 3, 2 / 3)]
     names = [f"{spend} spend, {when}" for spend in ("Low", "Medium", "High") for when in ("lapsing", "recent")]
@@ -117,6 +126,8 @@ def resampled(model: Model, data: Dataset) -> Resampled:
 
 def references(data: Dataset) -> dict[str, Metrics]:
     """Six equal groups by spend alone: what a segment should beat to be worth its complexity."""
+    import polars as pl
+
     monetary = data.test["monetary"].cast(pl.Float64).to_numpy()
     ids = np.searchsorted(np.quantile(monetary, np.arange(1, 6) / 6), monetary, side="right")
     spend = data.test["label"].to_numpy()
@@ -162,6 +173,8 @@ def gains(candidate: Model, champion: Model, data: Dataset) -> Array:
 
 def figures(model: Model, data: Dataset) -> dict[str, Any]:
     """The segments' profiles."""
+    from training.segment_figure import profile_figure
+
     names = model.params["names"]
     numbers = model.numbers if isinstance(model, CentreModel) else list(range(len(names)))
     figure = profile_figure(_ids(model, data), dict(zip(numbers, names, strict=True)), data)
@@ -191,6 +204,13 @@ def explain(model: Model, inputs: Columns, options: Columns) -> dict[str, Any]:
             for place in np.argsort(distances, kind="stable").tolist()
         ],
     }
+
+
+def continued(model: Model, champion: Model, data: Dataset) -> Model:
+    """The model with the champion's ids for the segments that are the champion's still; see `segment_meaning`."""
+    from training import segment_meaning
+
+    return segment_meaning.continued(model, champion, data)
 
 
 def example(data: Dataset) -> tuple[Columns, Columns]:
@@ -267,6 +287,6 @@ SEGMENTATION = UseCase(
     example=example,
     gains=gains,
     resampled=resampled,
-    continued=segment_meaning.continued,
+    continued=continued,
 )
 NAMES = [feature.name for feature in SEGMENTATION.features]
