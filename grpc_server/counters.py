@@ -81,7 +81,8 @@ class Counters:
 
 def read_counters(folder: Path) -> list[dict[Key, float]]:
     """The numbers of each process that keeps its file in the folder."""
-    return [_numbers(path.read_bytes()) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    contents = (path.read_bytes() for path in sorted(folder.glob(f"*{SUFFIX}")))
+    return [_numbers(content) for content in contents if len(content) == SIZE]  # shorter: it is being made
 
 
 def _mapped(path: Path) -> mmap.mmap:

@@ -29,6 +29,7 @@ AGE = Family(
 MODELS = Family(
     "shopsphere_model_info", "gauge", "The models that answer.", ("use_case", "version", "alias"), together=max
 )
+READY = Family("shopsphere_workers_ready", "gauge", "Workers that have loaded what they answer from.")
 BACKLOG = Family("shopsphere_log_backlog_records", "gauge", "Records that wait to be committed; a batch is one.")
 BACKLOG_BYTES = Family("shopsphere_log_backlog_bytes", "gauge", "Bytes of records that wait to be committed.")
 SPOOL_BYTES = Family("shopsphere_spool_bytes", "gauge", "Disk that the spool takes, with what open files reserve.")
@@ -40,7 +41,7 @@ SHIP_FAILURES = Family("shopsphere_log_ship_failures", "counter", "Attempts to c
 RESTARTS = Family("shopsphere_process_restarts", "counter", "Processes that died and were started again.", ("process",))
 BUILD = Family("shopsphere_build_info", "gauge", "What runs.", ("version", "python"), together=max)
 FAMILIES = (
-    *(REQUESTS, SECONDS, QUEUE, MODEL, IN_FLIGHT, AGE, MODELS),
+    *(REQUESTS, SECONDS, QUEUE, MODEL, IN_FLIGHT, AGE, MODELS, READY),
     *(BACKLOG, BACKLOG_BYTES, SPOOL_BYTES, SPOOL_LIMIT, DROPPED, REFUSING, SHIPPED, SHIP_FAILURES),
     *(RESTARTS, BUILD),
 )

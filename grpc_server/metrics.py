@@ -20,6 +20,7 @@ from grpc_server.metric_families import (
     MODEL,
     MODELS,
     QUEUE,
+    READY,
     REFUSING,
     REQUESTS,
     SECONDS,
@@ -85,7 +86,8 @@ class Metrics:
         self._log = log
 
     def refresh(self) -> None:
-        """Let other workers see what is only known here; call this a few times a second."""
+        """Let other processes see what is only known here; call this a few times a second."""
+        self._counters.set(READY.name, to=self._holder.loaded)
         if self._log:
             self._counters.set(BACKLOG.name, to=self._log.open_records)
             self._counters.set(BACKLOG_BYTES.name, to=self._log.open_bytes)

@@ -10,7 +10,7 @@ from datetime import datetime
 from grpc_server.settings import ServerSettings
 from grpc_server.supervisor import Supervisor
 
-WATCH_SECONDS = 0.5
+WATCH_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ def running_server(settings: ServerSettings, *, as_of: datetime | None = None) -
 
     Raises:
         ServerStartError: it did not start; the message is what the process that ended had said.
+        ServerRunsError: a server of this name runs already on the folder.
         ConfigurationError: a port is taken, or the host is open to others.
     """
     name = f"{as_of:%Y%m%dT%H%M%S}" if as_of else "live"
@@ -60,7 +61,7 @@ def serve(settings: ServerSettings, *, as_of: datetime | None = None, ready: Cal
     """Serve until SIGTERM or Ctrl-C; calls `ready` when the server answers.
 
     Raises:
-        ServerStartError, ConfigurationError: as `running_server`.
+        ServerStartError, ServerRunsError, ConfigurationError: as `running_server`.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,21 +10,21 @@ import sys
 import time
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
 from grpc_server.champions import POINTER
-from grpc_server.counters import SUFFIX, Counters
-from grpc_server.metric_families import RESTARTS
+from grpc_server.child import Child, end
+from grpc_server.counters import SUFFIX, Counters, read_counters
+from grpc_server.metric_families import READY, RESTARTS
+from grpc_server.server_lock import ServerLock
 from grpc_server.settings import ServerSettings
 from lakehouse.errors import ConfigurationError, ShopSphereError
 
 logger = logging.getLogger(__name__)
 START_SECONDS = 120
 STOP_SECONDS = 30
-RESTART_SECONDS = 1.0
+WORKER, FOLLOWER = "worker", "follower"
 
 
 class ServerStartError(ShopSphereError):
@@ -38,35 +38,41 @@ class Supervisor:
         self, settings: ServerSettings, *, name: str = "live", as_of: datetime | None = None, log: Path | None = None
     ) -> None:
         settings.check_host()
-        ports = {
-            "grpc_port": _free_port(settings.host, settings.grpc_port, "GRPC_PORT"),
-            "rest_port": _free_port(settings.host, settings.rest_port, "REST_PORT"),
-        }
-        self.settings = settings.model_copy(update=ports)
+        self.settings = settings
         self._name, self._log = name, log
-        self._follower_command = ["grpc_server.follower", name, *(["--as-of", as_of.isoformat()] if as_of else [])]
-        self._follower: subprocess.Popen[bytes] | None = None
-        self._workers: list[subprocess.Popen[bytes]] = []
-        self._restart_at = 0.0
-        self._first_core = secrets.randbelow(os.cpu_count() or 1)  # servers side by side should not share one
+        self._as_of = ["--as-of", as_of.isoformat()] if as_of else []
+        self._children: list[Child] = []
+        self._lock: ServerLock | None = None
 
     def start(self) -> None:
         """Start all processes and return when they answer.
 
         Raises:
             ServerStartError: they ended, or did not answer in time.
+            ServerRunsError: a server of this name runs already.
+            ConfigurationError: a port is taken.
         """
+        folder, metrics = self.settings.serving_dir(self._name), self.settings.metrics_dir(self._name)
+        self._lock = ServerLock(folder)
+        ports = {
+            "grpc_port": _free_port(self.settings.host, self.settings.grpc_port, "GRPC_PORT"),
+            "rest_port": _free_port(self.settings.host, self.settings.rest_port, "REST_PORT"),
+        }
+        self.settings = self.settings.model_copy(update=ports)
         # What an earlier server of this name was told to serve may have changed since.
-        (self.settings.serving_dir(self._name) / POINTER).unlink(missing_ok=True)
-        shutil.rmtree(self.settings.metrics_dir(self._name), ignore_errors=True)
-        self._counters = Counters(self.settings.metrics_dir(self._name) / f"supervisor{SUFFIX}")
-        for process in ("worker", "follower"):
-            self._counters.add(RESTARTS.name, process, amount=0)
-        self._follower = self._spawn(self._follower_command)
-        self._workers = [self._spawn(self._worker_command(number)) for number in range(self.settings.workers)]
+        (folder / POINTER).unlink(missing_ok=True)
+        shutil.rmtree(metrics, ignore_errors=True)
+        self._counters = Counters(metrics / f"supervisor{SUFFIX}")
+        for kind in (FOLLOWER, WORKER):
+            self._counters.add(RESTARTS.name, kind, amount=0)
+        self._children = [Child(FOLLOWER, partial(self._spawn, "grpc_server.follower", self._name, *self._as_of))]
+        first_core = secrets.randbelow(os.cpu_count() or 1)  # servers side by side should not share one
+        for number in range(self.settings.workers):
+            arguments = (self._name, str(number), str(first_core + number))
+            self._children.append(Child(WORKER, partial(self._spawn, "grpc_server.worker", *arguments)))
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
-            if self._follower.poll() is not None or any(worker.poll() is not None for worker in self._workers):
+            if any(child.process.poll() is not None for child in self._children):
                 raise ServerStartError(self._last_words() or "a process of the server ended while it started")
             if time.monotonic() > deadline:
                 raise ServerStartError(f"the server did not answer within {START_SECONDS} s")
@@ -74,29 +80,19 @@ class Supervisor:
 
     def watch(self) -> None:
         """Start again what has died."""
-        if time.monotonic() < self._restart_at:
-            return
-        for index, worker in enumerate(self._workers):
-            if worker.poll() is not None:
-                logger.error("a worker ended with code %s: starting it again", worker.returncode)
-                self._counters.add(RESTARTS.name, "worker")
-                self._workers[index] = self._spawn(self._worker_command(index))
-                self._restart_at = time.monotonic() + RESTART_SECONDS
-        if self._follower is not None and self._follower.poll() is not None:
-            logger.error("the follower ended with code %s: starting it again", self._follower.returncode)
-            self._counters.add(RESTARTS.name, "follower")
-            self._follower = self._spawn(self._follower_command)
-            self._restart_at = time.monotonic() + RESTART_SECONDS
+        for child in self._children:
+            if child.died():
+                self._counters.add(RESTARTS.name, child.kind)
 
     def stop(self) -> None:
         """Let the workers finish their calls, then the follower ship their spools."""
-        _end(self._workers)
-        _end([self._follower] if self._follower else [])
+        for kind in (WORKER, FOLLOWER):
+            end([child.process for child in self._children if child.kind == kind], STOP_SECONDS)
+        if self._lock:
+            self._lock.release()
+            self._lock = None
 
-    def _worker_command(self, number: int) -> list[str]:
-        return ["grpc_server.worker", self._name, str(number), str(self._first_core + number)]
-
-    def _spawn(self, command: list[str]) -> "subprocess.Popen[bytes]":
+    def _spawn(self, *command: str) -> "subprocess.Popen[bytes]":
         environment = {**os.environ, **self.settings.environment(), "OPENBLAS_NUM_THREADS": "1"}
         output = None
         if self._log:
@@ -112,19 +108,9 @@ class Supervisor:
                 output.close()
 
     def _ready(self) -> bool:
-        """The follower has spoken and the workers answer; without any champion they answer that they cannot serve."""
-        pointer = self.settings.serving_dir(self._name) / POINTER
-        if not pointer.exists():
-            return False
-        with grpc.insecure_channel(f"{self.settings.host}:{self.settings.grpc_port}") as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
-            try:
-                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2, wait_for_ready=True)  # type: ignore[attr-defined]
-            except grpc.RpcError:
-                return False
-        if answer.status == health_pb2.HealthCheckResponse.NOT_SERVING:
-            return '"models": {}' in pointer.read_text()
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        """Every worker has loaded what the follower dropped; without any champion they say that they cannot serve."""
+        numbers = read_counters(self.settings.metrics_dir(self._name))
+        return sum(found.get((READY.name,), 0.0) for found in numbers) == self.settings.workers
 
     def _last_words(self) -> str:
         if self._log is None or not self._log.exists():
@@ -149,15 +135,3 @@ def _free_port(host: str, port: int, variable: str) -> int:
                 f"cannot listen on {host}:{port}: {error.strerror}; stop what listens there, or set {variable}"
             ) from error
         return int(probe.getsockname()[1])
-
-
-def _end(processes: "list[subprocess.Popen[bytes]]") -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            logger.error("process %s did not stop within %s s: killing it", process.pid, STOP_SECONDS)
-            process.kill()
-            process.wait()

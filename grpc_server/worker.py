@@ -57,16 +57,18 @@ class Worker:
         add_services(mount, predictor, self._holder)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, mount)
         reflection.enable_server_reflection([*SERVICES, health.NAME, reflection.SERVICE_NAME], mount)
-        self._grpc.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
-        config = uvicorn.Config(make_app(predictor, self._holder, self._metrics), log_config=None, lifespan="off")
-        self._rest = uvicorn.Server(config)
-        self._socket = _shared_socket(settings.host, settings.rest_port)
+        app = make_app(predictor, self._holder, self._metrics)
+        self._rest = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        self._settings = settings
 
     def start(self) -> None:
-        """Begin to answer; what has no model yet says so."""
+        """Begin to listen and to answer; what has no model yet says so."""
+        self._grpc.add_insecure_port(f"{self._settings.host}:{self._settings.grpc_port}")
+        listening = _shared_socket(self._settings.host, self._settings.rest_port)
         self._grpc.start()
-        # uvicorn's run() would take over the signals of the process; in a thread it leaves them alone
-        threading.Thread(target=self._rest.run, kwargs={"sockets": [self._socket]}, daemon=True).start()
+        # in a thread of ours uvicorn leaves the signals of the process alone
+        self._rest_thread = threading.Thread(target=self._rest.run, kwargs={"sockets": [listening]}, daemon=True)
+        self._rest_thread.start()
 
     def look(self) -> None:
         """Load what the follower dropped since the last look, and hand over what the spool has collected."""
@@ -89,7 +91,9 @@ class Worker:
         """Refuse new calls, finish those in flight, close the spool."""
         self._health.end()
         self._rest.should_exit = True
-        self._grpc.stop(DRAIN_SECONDS).wait()
+        ended = self._grpc.stop(DRAIN_SECONDS)
+        self._rest_thread.join(DRAIN_SECONDS)
+        ended.wait()
         self._log.close()
 
     def _set_health(self, state: State) -> None:
@@ -126,6 +130,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     parent = os.getppid()
     worker = Worker(ServerSettings(), options.name, options.number)
+    worker.look()  # who takes a dead one's place has models before it listens
     worker.start()
     while not stop.is_set() and os.getppid() == parent:
         worker.look()

@@ -30,7 +30,7 @@ WORKERS = 2
 CALLERS = 4
 ITEMS = 50
 TIMEOUT = 30
-SPREAD_SECONDS = 1.5
+SPREAD_SECONDS = 6.0
 """A worker is killed so long at most after the one before it is back."""
 
 
@@ -119,6 +119,7 @@ def _call(address: str, customer: str, report: Report, stop: threading.Event) ->
                 report.answered.extend(f"{batch.metadata.batch_id}-{item}" for item in range(ITEMS))
             except grpc.RpcError:
                 report.failed += 1
+                stop.wait(0.05)
 
 
 def _wait(reached: Callable[[], bool]) -> None:

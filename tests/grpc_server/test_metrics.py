@@ -58,6 +58,7 @@ def test_a_scrape_of_any_worker_tells_of_all(tmp_path, state):
     other.started()
     Counters(tmp_path / "supervisor.counters").add(RESTARTS.name, "worker")
 
+    other.refresh()
     text = one.text()
     other_lines = {line for line in other.text().splitlines() if b"feature_age" not in line}
     assert {line for line in text.splitlines() if b"feature_age" not in line} == other_lines
@@ -72,7 +73,7 @@ def test_a_scrape_of_any_worker_tells_of_all(tmp_path, state):
     assert sums == pytest.approx({("grpc",): 99.0014, ("rest",): 0.3})
     assert numbers(text, "shopsphere_model_seconds_count", "use_case") == {("clv",): 1.0}
     assert numbers(text, "shopsphere_queue_seconds_count") == {(): 1.0}
-    assert numbers(text, "shopsphere_in_flight") == {(): 2.0}
+    assert numbers(text, "shopsphere_in_flight") == numbers(text, "shopsphere_workers_ready") == {(): 2.0}
     assert set(numbers(text, "shopsphere_model_info", "use_case").values()) == {1.0}
     ages = numbers(text, "shopsphere_feature_age_seconds", "table")
     assert pytest.approx(time.time() - datetime(2024, 1, 1).timestamp(), abs=86_500) == ages["gold.interactions",]
@@ -181,6 +182,12 @@ def test_numbers_without_room_are_left_out(tmp_path, monkeypatch):
         kept.add(name)
     assert kept.read() == {("one",): 2.0, ("two",): 1.0}
     assert read_counters(tmp_path) == [kept.read()]
+
+
+def test_a_file_that_is_being_made_has_no_numbers(tmp_path):
+    """It has its size, and then its first number."""
+    (tmp_path / "new.counters").touch()
+    assert read_counters(tmp_path) == []
 
 
 def test_threads_lose_no_count(tmp_path):
