@@ -57,7 +57,8 @@ def main() -> None:
         settings = copied(arguments.var, Path(scratch))
         with candidates(settings, cores[0], mlserver=arguments.mlserver) as targets:
             for target in targets:
-                os.sched_setaffinity(target.pid, {cores[0]})
+                for thread in Path(f"/proc/{target.pid}/task").iterdir():
+                    os.sched_setaffinity(int(thread.name), {cores[0]})
             report(targets, rounds=arguments.rounds, calls=arguments.calls, core=cores[-1])
 
 
