@@ -61,7 +61,7 @@ def write(
     if arrays:
         np.savez_compressed(folder / "arrays.npz", allow_pickle=False, **dict(arrays))
     names = [*(files or {}), *(["arrays.npz"] if arrays else [])]
-    header = {
+    stored = {
         "format": FORMAT,
         "use_case": use_case,
         "kind": kind,
@@ -70,7 +70,7 @@ def write(
         "params": dict(params or {}),
         "digests": {name: _sha256(folder / name) for name in names},
     }
-    _write_json(folder / "model.json", header)
+    _write_json(folder / "model.json", stored)
 
 
 def read(folder: Path) -> Artifact:
@@ -79,19 +79,19 @@ def read(folder: Path) -> Artifact:
     Raises:
         ArtifactError: a file is missing or does not match, or the format is unknown.
     """
-    header = _header(folder)
-    for name, expected in header["digests"].items():
+    stored = header(folder)
+    for name, expected in stored["digests"].items():
         path = folder / name
         if not path.is_file() or _sha256(path) != expected:
             raise ArtifactError(f"{name!r} in {str(folder)!r} is missing or damaged: download or train the model again")
-    others = [name for name in header["digests"] if name not in ("arrays.npz", "golden.json")]
+    others = [name for name in stored["digests"] if name not in ("arrays.npz", "golden.json")]
     return Artifact(
-        use_case=header["use_case"],
-        kind=header["kind"],
-        inputs=tuple(header["inputs"]),
-        defaults=header["defaults"],
-        params=header["params"],
-        arrays=_arrays(folder / "arrays.npz") if "arrays.npz" in header["digests"] else {},
+        use_case=stored["use_case"],
+        kind=stored["kind"],
+        inputs=tuple(stored["inputs"]),
+        defaults=stored["defaults"],
+        params=stored["params"],
+        arrays=_arrays(folder / "arrays.npz") if "arrays.npz" in stored["digests"] else {},
         files={name: (folder / name).read_bytes() for name in others},
     )
 
@@ -104,7 +104,25 @@ def load(folder: Path) -> Model:
     """
     from training.use_cases import get  # use cases import this module
 
-    return get(_header(folder)["use_case"]).load(folder)
+    return get(header(folder)["use_case"]).load(folder)
+
+
+def header(folder: Path) -> dict[str, Any]:
+    """What model.json says, no other file looked at.
+
+    Raises:
+        ArtifactError: it is missing or no JSON, or the format is unknown.
+    """
+    try:
+        found: dict[str, Any] = json.loads((folder / "model.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"no readable model.json in {str(folder)!r}: download or train the model again") from error
+    if found.get("format") != FORMAT:
+        raise ArtifactError(
+            f"{str(folder)!r} has artifact format {found.get('format')!r}, this version reads {FORMAT}: "
+            "train the model again"
+        )
+    return found
 
 
 def digest(folder: Path) -> str:
@@ -120,13 +138,13 @@ def write_golden(folder: Path, model: Model, inputs: Columns, options: Columns) 
         "outputs": columns.to_json(model.predict(inputs, options)),
     }
     _write_json(folder / "golden.json", document)
-    header = _header(folder)
-    header["digests"]["golden.json"] = _sha256(folder / "golden.json")
-    _write_json(folder / "model.json", header)
+    stored = header(folder)
+    stored["digests"]["golden.json"] = _sha256(folder / "golden.json")
+    _write_json(folder / "model.json", stored)
 
 
-def check_golden(folder: Path, model: Model) -> None:
-    """Check that a loaded model answers the golden rows as it did when it was trained.
+def check_golden(folder: Path, model: Model) -> list[str]:
+    """Check that a loaded model answers the golden rows as it did when it was trained; gives its outputs' names.
 
     Raises:
         ArtifactError: there are no golden rows, or an answer differs; the message names the output.
@@ -142,19 +160,7 @@ def check_golden(folder: Path, model: Model) -> None:
             raise ArtifactError(
                 f"output {name!r} of the model in {str(folder)!r} differs from its golden rows: train the model again"
             )
-
-
-def _header(folder: Path) -> dict[str, Any]:
-    try:
-        header: dict[str, Any] = json.loads((folder / "model.json").read_text())
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"no readable model.json in {str(folder)!r}: download or train the model again") from error
-    if header.get("format") != FORMAT:
-        raise ArtifactError(
-            f"{str(folder)!r} has artifact format {header.get('format')!r}, this version reads {FORMAT}: "
-            "train the model again"
-        )
-    return header
+    return list(answered)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:

@@ -7,8 +7,9 @@ from typing import Any
 from lakehouse.storage import Lake
 from training import promotions
 from training.gate import is_better
-from training.registry import Registry, VersionInfo
+from training.registry import CHALLENGER, Registry, VersionInfo
 from training.settings import TrainingSettings
+from training.trial import percent_of
 from training.use_case import UseCase
 from training.use_cases import USE_CASES, get
 
@@ -28,7 +29,7 @@ def model_rows(settings: TrainingSettings, name: str | None = None) -> list[tupl
 
 
 def decision_rows(settings: TrainingSettings, name: str) -> list[tuple[str, ...]]:
-    """One row per promotion, refusal and rollback of a use case, in the order of `DECISION_HEADER`, oldest first."""
+    """One row per decision about a use case, trials included, in the order of `DECISION_HEADER`, oldest first."""
     metric = get(name).primary_metric
     return [_decision(row, metric) for row in promotions.decisions(Lake(settings), name)]
 
@@ -55,7 +56,7 @@ def _row(use_case: UseCase, info: VersionInfo) -> tuple[str, ...]:
     return (
         info.name,
         str(info.version),
-        ", ".join(info.aliases),
+        ", ".join(_alias(info, alias) for alias in info.aliases),
         info.kind,
         info.tags.get("fit", ""),
         metric,
@@ -64,6 +65,13 @@ def _row(use_case: UseCase, info: VersionInfo) -> tuple[str, ...]:
         _won(use_case, info),
         ", ".join(f"{table}@{version}" for table, version in versions.items()),
     )
+
+
+def _alias(info: VersionInfo, alias: str) -> str:
+    if alias != CHALLENGER:
+        return alias
+    percent = percent_of(info)
+    return f"{alias} ({f'{percent} %' if percent else 'shadow'})"
 
 
 def _value(info: VersionInfo, metric: str) -> str:

@@ -9,7 +9,7 @@ from lakehouse.build import label_features
 from lakehouse.engine import engine
 from lakehouse.errors import ShopSphereError
 from lakehouse.storage import Lake
-from training import examine, gate, promotions, use_cases
+from training import examine, gate, promotions, trial, use_cases
 from training.evidence import Evidence
 from training.promotions import PromotionReport
 from training.registry import Registry, VersionInfo
@@ -62,11 +62,16 @@ def promote(
     final = None
     if decision.promote:
         final = candidate if _refit_of(candidate) else _refit(found, registry, lake, candidate, judged.evidence)
+        registry.check(final)
         registry.set_champion(use_case, final.version)
     verdict = _verdict(candidate, champion, decision, judged.metrics, final=final)
     windows = judged.evidence.windows if judged.evidence else ()
     verdict = replace(verdict, as_of=data.as_of, windows=windows)
-    return promotions.record(lake, verdict, decided_by=decided_by)
+    promotions.record(lake, verdict, decided_by=decided_by)
+    if final:
+        tried = (candidate.version, final.version)
+        trial.end(registry, lake, use_case, reason="promoted", only=tried, decided_by=decided_by)
+    return verdict
 
 
 def rollback(
@@ -88,6 +93,7 @@ def rollback(
         raise PromotionError(
             f"nothing to roll back to: version {champion.version} of {use_case!r} is its first champion"
         )
+    registry.check(registry.version(use_case, before))
     registry.set_champion(use_case, before)
     report = PromotionReport(
         use_case=use_case,
@@ -98,7 +104,9 @@ def rollback(
         reasons=[f"rolled back from version {champion.version}"],
         metrics={},
     )
-    return promotions.record(lake, report, decided_by=decided_by)
+    promotions.record(lake, report, decided_by=decided_by)
+    trial.end(registry, lake, use_case, reason="rolled back to", only=(before,), decided_by=decided_by)
+    return report
 
 
 def _candidate(use_case: str, versions: dict[int, VersionInfo], version: int | None) -> VersionInfo:

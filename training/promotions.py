@@ -1,4 +1,4 @@
-"""The Delta table `promotions`: one row per promotion, refusal and rollback, with who decided, when and why."""
+"""The Delta table `promotions`: one row per promotion, refusal, rollback and trial, with who decided, when and why."""
 
 import getpass
 import json
@@ -14,14 +14,23 @@ from training.evidence import Window
 from training.use_case import Metrics
 
 TABLE = "promotions"
-Verdict = Literal["promoted", "refused", "rolled_back"]
+Verdict = Literal["promoted", "refused", "rolled_back", "canary", "shadow", "trial_ended"]
+VERBS: Mapping[Verdict, str] = {
+    "promoted": "promoted version",
+    "refused": "refused version",
+    "rolled_back": "rolled back to version",
+    "canary": "canary of version",
+    "shadow": "shadow of version",
+    "trial_ended": "ended the trial of version",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionReport:
     """A verdict on `candidate`: refused, `from_version` still answers, otherwise `version` does from now on.
 
-    `version` differs from `candidate` where the candidate was fitted again on all labels.
+    `version` differs from `candidate` where the candidate was fitted again on all labels, and for a trial: there it is
+    the champion, which goes on answering.
     `metrics` holds those of the judged candidate, the champion, and the simple and named baselines, on the same test
     rows, which are of `as_of`; `windows` the primary metric in each window of the backtest, newest first.
     """
@@ -38,9 +47,9 @@ class PromotionReport:
 
     def line(self) -> str:
         """The verdict in one line, for people."""
-        verb = {"promoted": "promoted version", "refused": "refused version", "rolled_back": "rolled back to version"}
-        refit = f" (fitted on all labels as version {self.version})" if self.version != self.candidate else ""
-        return f"{self.use_case}: {verb[self.decision]} {self.candidate}{refit}: {'; '.join(self.reasons)}"
+        promoted = self.decision == "promoted" and self.version != self.candidate
+        refit = f" (fitted on all labels as version {self.version})" if promoted else ""
+        return f"{self.use_case}: {VERBS[self.decision]} {self.candidate}{refit}: {'; '.join(self.reasons)}"
 
 
 def record(lake: Lake, report: PromotionReport, *, decided_by: str | None = None) -> PromotionReport:

@@ -14,12 +14,12 @@ from typing import Any
 
 from lakehouse.addresses import shown
 from lakehouse.errors import ShopSphereError
-from training import artifact, code_version
+from training import artifact, code_version, verified
 from training.registry_address import RegistryError, check_reachable, set_environment
 from training.settings import TrainingSettings
 from training.use_case import Columns, Metrics, Model
 
-CHAMPION = "champion"
+CHAMPION, CHALLENGER = "champion", "challenger"
 CARD, EVIDENCE = "card.md", "evidence.json"
 DESCRIPTION_CHARACTERS = 5_000
 """What MLflow's SQL store has room for."""
@@ -110,20 +110,33 @@ class Registry:
         with self._guard(f"find version {number} of {name!r}"):
             return self._info(self._get(name, number))
 
-    def champion(self, name: str) -> VersionInfo | None:
-        """The version that answers, None before the first."""
-        with self._guard(f"find the champion of {name!r}") as mlflow:
+    def aliases(self, name: str) -> dict[str, int]:
+        """The versions that have a name, by that name; none where nothing was registered."""
+        with self._guard(f"find the aliases of {name!r}") as mlflow:
             try:
-                return self._info(self._client.get_model_version_by_alias(name, CHAMPION))
+                found = self._client.get_registered_model(name).aliases
             except mlflow.exceptions.MlflowException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                    return None
+                    return {}
                 raise
+            return {alias: int(version) for alias, version in found.items()}
+
+    def champion(self, name: str) -> VersionInfo | None:
+        """The version that answers, None before the first."""
+        number = self.aliases(name).get(CHAMPION)
+        return None if number is None else self.version(name, number)
 
     def set_champion(self, name: str, version: int) -> None:
         """Let a version answer: running servers follow within seconds."""
-        with self._guard(f"make version {version} the champion of {name!r}"):
-            self._client.set_registered_model_alias(name, CHAMPION, str(version))
+        self.set_alias(name, CHAMPION, version)
+
+    def set_alias(self, name: str, alias: str, version: int | None) -> None:
+        """Let an alias name a version, or nothing."""
+        with self._guard(f"make {f'version {version}' if version else 'no version'} the {alias} of {name!r}"):
+            if version is None:
+                self._client.delete_registered_model_alias(name, alias)
+            else:
+                self._client.set_registered_model_alias(name, alias, str(version))
 
     def tag(self, name: str, version: int, tags: Mapping[str, str]) -> None:
         """Add tags to a version."""
@@ -170,6 +183,15 @@ class Registry:
         """The model of a version, ready to predict."""
         with tempfile.TemporaryDirectory() as scratch:
             return artifact.load(self.download(info, Path(scratch)))
+
+    def check(self, info: VersionInfo) -> None:
+        """Check a version as a server does before it lets it answer, so that no alias names one that cannot.
+
+        Raises:
+            ArtifactError: it is damaged, its inputs or outputs are others, or it answers otherwise than when trained.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            verified.load_verified(self.download(info, Path(scratch)), info.name, digest=info.tags.get("digest"))
 
     @property
     def _client(self) -> Any:
