@@ -3,15 +3,16 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from grpc_server.online_features import FeatureSnapshot
-from grpc_server.state import ServedModel, State
-from lakehouse.errors import ShopSphereError
-from training import artifact
+from grpc_server.state import Challenger, Refusal, ServedModel, State
+from grpc_server.warm_up import warm_up
 from training.campaigns import CampaignTable
 from training.use_cases import get
+from training.verified import load_verified
 
 logger = logging.getLogger(__name__)
 POINTER = "current.json"
@@ -30,44 +31,95 @@ def read_pointer(folder: Path) -> Mapping[str, Any] | None:
 def load_state(folder: Path, pointer: Mapping[str, Any], before: State) -> State:
     """The state that the pointer describes; what did not change is taken over from the state before.
 
-    A model that does not load or does not give its golden answers is refused: the one before it serves on.
+    A model that is damaged, wants other inputs, does not give its golden answers or fails on rows of the lake is
+    refused: the champion before it serves on, a challenger is left out. Rows that cannot be read stay as they were.
+
+    Raises:
+        FileNotFoundError: the follower has replaced meanwhile what the pointer named.
     """
-    models = {}
-    for name, entry in pointer["models"].items():
-        old = before.models.get(name)
-        served = old if old is not None and _same(old, entry) else _load(folder, name, entry, old)
-        if served is not None:
-            models[name] = served
-    features = {
-        table: before.features.get(table)
-        if table in before.features and before.features[table].folder == folder / path
-        else FeatureSnapshot(folder / path)
-        for table, path in pointer["features"].items()
-    }
-    campaigns = CampaignTable(json.loads((folder / pointer["campaigns"]).read_text())) if pointer["campaigns"] else None
-    return State(models, {table: snapshot for table, snapshot in features.items() if snapshot}, campaigns)
-
-
-def _same(old: ServedModel, entry: Mapping[str, Any]) -> bool:
-    return (old.version, old.alias, list(old.warnings)) == (entry["version"], entry["alias"], entry["warnings"])
-
-
-def _load(folder: Path, name: str, entry: Mapping[str, Any], old: ServedModel | None) -> ServedModel | None:
-    try:
-        path = folder / entry["folder"]
-        model = artifact.load(path)
-        artifact.check_golden(path, model)  # also warms the model up
-    except (ShopSphereError, OSError, ValueError, KeyError) as error:
-        logger.error("refused version %s of %s: %s", entry["version"], name, error)
-        return old
-    return ServedModel(
-        use_case=get(name),
-        model=model,
-        version=entry["version"],
-        alias=entry["alias"],
-        kind=entry["kind"],
-        metrics=entry["metrics"],
-        tags=entry["tags"],
-        created_at=entry["created_at"],
-        warnings=tuple(entry["warnings"]),
+    data = State({}, _features(folder, pointer, before), _campaigns(folder, pointer, before))
+    loading = _Loading(folder, before, data, [Refusal(**told) for told in pointer["refused"]])
+    models = {name: loading.champion(name, entry) for name, entry in pointer["models"].items()}
+    challengers = {name: loading.challenger(name, entry) for name, entry in pointer["challengers"].items()}
+    return replace(
+        data,
+        models={name: served for name, served in models.items() if served},
+        challengers={name: challenger for name, challenger in challengers.items() if challenger},
+        refused=tuple(loading.refused),
     )
+
+
+class _Loading:
+    """One look at a new pointer: what can be taken over of the state before, what is loaded, what is refused."""
+
+    def __init__(self, folder: Path, before: State, data: State, refused: list[Refusal]) -> None:
+        self._folder, self._before, self._data, self.refused = folder, before, data, refused
+
+    def champion(self, name: str, entry: Mapping[str, Any]) -> ServedModel | None:
+        """The model to answer with: the one before where the new one is refused."""
+        return self._model(name, entry) or self._before.models.get(name)
+
+    def challenger(self, name: str, entry: Mapping[str, Any]) -> Challenger | None:
+        """The model on trial, if it can be."""
+        served = self._model(name, entry)
+        return Challenger(served=served, percent=entry["percent"]) if served else None
+
+    def _model(self, name: str, entry: Mapping[str, Any]) -> ServedModel | None:
+        told = {key: entry[key] for key in ("version", "alias", "kind", "metrics", "tags", "created_at")}
+        told["warnings"] = tuple(entry["warnings"])
+        if known := self._known(name, entry["version"]):
+            return known if all(getattr(known, key) == value for key, value in told.items()) else replace(known, **told)
+        path = self._folder / entry["folder"]
+        path.stat()  # what is gone was replaced, not refused
+        reason = self._refused_before(name, entry["version"])
+        if reason is None:
+            try:
+                model = load_verified(path, name, digest=entry["tags"].get("digest"))
+                served = ServedModel(use_case=get(name), model=model, **told)
+                warm_up(served, self._data)
+                return served
+            except Exception as error:  # whatever a model's own code raises must not end the worker
+                reason = str(error).replace(f"{self._folder}/", "")
+                logger.error("refused version %s of %s: %s", entry["version"], name, reason, exc_info=error)
+        self.refused.append(Refusal(use_case=name, alias=entry["alias"], version=entry["version"], reason=reason))
+        return None
+
+    def _known(self, name: str, version: int) -> ServedModel | None:
+        """The loaded model of that version, whatever it was before."""
+        challenger = self._before.challengers.get(name)
+        loaded = [self._before.models.get(name), challenger.served if challenger else None]
+        return next((served for served in loaded if served and served.version == version), None)
+
+    def _refused_before(self, name: str, version: int) -> str | None:
+        same = (old.reason for old in self._before.refused if (old.use_case, old.version) == (name, version))
+        return next(same, None)
+
+
+def _features(folder: Path, pointer: Mapping[str, Any], before: State) -> dict[str, FeatureSnapshot]:
+    found = {}
+    for table, path in pointer["features"].items():
+        old = before.features.get(table)
+        snapshot = old if old and old.folder == folder / path else _snapshot(folder / path) or old
+        if snapshot:
+            found[table] = snapshot
+    return found
+
+
+def _snapshot(folder: Path) -> FeatureSnapshot | None:
+    try:
+        return FeatureSnapshot(folder)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        logger.error("refused the snapshot %s: %s", folder, error)
+        return None
+
+
+def _campaigns(folder: Path, pointer: Mapping[str, Any], before: State) -> CampaignTable | None:
+    if not pointer["campaigns"]:
+        return None
+    try:
+        return CampaignTable(json.loads((folder / pointer["campaigns"]).read_text()))
+    except (ValueError, KeyError) as error:
+        logger.error("refused the campaigns %s: %s", pointer["campaigns"], error)
+        return before.campaigns

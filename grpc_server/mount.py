@@ -16,7 +16,7 @@ from grpc_server.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 Behaviour = Callable[[bytes, Any], Any]
-SLOW = "Batch"
+SLOW = ("Batch", "List", "Get")
 """How the names of calls begin that may take long."""
 PACKAGE = "shopsphere."
 """How the names of our own services begin, whose calls are counted."""

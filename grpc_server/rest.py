@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from grpc_server.call import Answers
 from grpc_server.errors import HTTP_STATUS, CallError, internal, to_json
+from grpc_server.live import workers_document
 from grpc_server.metrics import Metrics
 from grpc_server.predictor import Predictor
 from grpc_server.rest_recommend import RECOMMEND_FIELDS
@@ -73,9 +74,8 @@ def make_app(predictor: Predictor, holder: StateHolder, metrics: Metrics) -> Sta
 
     def ready(request: Request) -> Response:
         services = {use_case.name: use_case.name in holder.current.models for use_case in USE_CASES}
-        return JSONResponse(
-            {"ready": all(services.values()), "services": services}, 200 if all(services.values()) else 503
-        )
+        document = {"ready": all(services.values()), "services": services, "workers": workers_document(holder.serving)}
+        return JSONResponse(document, 200 if document["ready"] else 503)
 
     def scrape(request: Request) -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

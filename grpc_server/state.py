@@ -1,8 +1,9 @@
 """What a worker answers from: models and feature snapshots, swapped as one pointer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,25 +45,47 @@ class ServedModel:
         return np.array([feature.override for feature in self.use_case.features], dtype=bool)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Challenger:
+    """A model on trial: it answers `percent` % of the customers, or with 0 is scored beside the champion (shadow)."""
+
+    served: ServedModel
+    percent: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Why a version that an alias names does not answer."""
+
+    use_case: str
+    alias: str
+    version: int
+    reason: str
+
+
 @dataclass(frozen=True)
 class State:
     """All that one call sees: it takes the pointer once, so a swap never changes a call half way.
 
-    models: by use case, only those that have one; features: by gold table.
+    models: by use case, only those that have one; features: by gold table; challengers: by use case.
     """
 
     models: Mapping[str, ServedModel] = field(default_factory=dict)
     features: Mapping[str, FeatureSnapshot] = field(default_factory=dict)
     campaigns: CampaignTable | None = None
+    challengers: Mapping[str, Challenger] = field(default_factory=dict)
+    refused: Sequence[Refusal] = ()
 
 
 class StateHolder:
     """The pointer to the current state; old states live on until their last call ends.
 
-    `loaded` is False until the first state is there: the server is starting.
+    `loaded` is False until the first state is there: the server is starting. `serving` is the folder in which the
+    server's workers say what they answer with.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, serving: Path | None = None) -> None:
+        self.serving = serving
         self.current = State()
         self.loaded = False
         self._callbacks: list[Callable[[State], None]] = []

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from grpc_server import health
 from grpc_server.champions import POINTER, load_state, read_pointer
 from grpc_server.health import HealthService
+from grpc_server.live import Reporter
 from grpc_server.metrics import Metrics
 from grpc_server.mount import Mount
 from grpc_server.poll_thread import PollThreadExecutor
@@ -38,7 +39,7 @@ class Worker:
     def __init__(self, settings: ServerSettings, name: str, number: int) -> None:
         self._folder = settings.serving_dir(name)
         self._pointer_seen: tuple[int, int] | None = None
-        self._holder = StateHolder()
+        self._holder = StateHolder(self._folder)
         self._metrics = Metrics(self._holder, folder=settings.metrics_dir(name), slot=f"worker-{number}")
         self._log = PredictionLog(
             settings.spool_dir,
@@ -60,6 +61,7 @@ class Worker:
         app = make_app(predictor, self._holder, self._metrics)
         self._rest = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
         self._settings = settings
+        self._reporter = Reporter(self._folder)
 
     def start(self) -> None:
         """Begin to listen and to answer; what has no model yet says so."""
@@ -69,6 +71,7 @@ class Worker:
         # in a thread of ours uvicorn leaves the signals of the process alone
         self._rest_thread = threading.Thread(target=self._rest.run, kwargs={"sockets": [listening]}, daemon=True)
         self._rest_thread.start()
+        self._reporter.write(self._holder.current)
 
     def look(self) -> None:
         """Load what the follower dropped since the last look, and hand over what the spool has collected."""
@@ -83,6 +86,7 @@ class Worker:
                 state = load_state(self._folder, pointer, self._holder.current)
                 self._holder.swap(state)
                 self._set_health(state)
+                self._reporter.write(state)
             self._pointer_seen = (found.st_ino, found.st_mtime_ns)
         except FileNotFoundError:
             return  # before the follower's first word, or it has just replaced what the pointer named: look again

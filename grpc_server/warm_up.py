@@ -1,0 +1,38 @@
+"""A model's first answers, before anybody waits for them: about customers or products of the snapshot, not logged."""
+
+import numpy as np
+
+from grpc_server.call import Call
+from grpc_server.metrics import Metrics
+from grpc_server.predictor import Predictor
+from grpc_server.state import ServedModel, State, StateHolder
+from training.artifact import ArtifactError
+
+ROWS = 16
+
+
+class _Nowhere:
+    """A log that keeps nothing."""
+
+    def append(self, line: bytes) -> bool:
+        """Take it, and forget it."""
+        return True
+
+
+def warm_up(served: ServedModel, state: State) -> None:
+    """Let a model answer calls, one by one and as a batch, so that its first real one is no slower than the rest.
+
+    Raises:
+        ArtifactError: an answer is no number.
+    """
+    use_case = served.use_case
+    snapshot = state.features.get(use_case.feature_table)
+    ids = snapshot.arrays()[snapshot.key] if snapshot else np.empty(0)
+    chosen = [str(ids[place]) for place in np.linspace(0, len(ids) - 1, min(ROWS, len(ids))).astype(int)]
+    holder = StateHolder()
+    holder.swap(State({use_case.name: served}, state.features, state.campaigns))
+    predictor = Predictor(holder, _Nowhere(), Metrics(holder))
+    for asked in [[entity] for entity in chosen] + [chosen] * bool(chosen):
+        answers = predictor.predict(Call(use_case=use_case.name, entity_ids=asked)).outputs[use_case.outputs[0]]
+        if any(isinstance(answer, float) and not np.isfinite(answer) for answer in answers):
+            raise ArtifactError(f"it answers no number about a {use_case.entity} of the lake: train the model again")
