@@ -142,15 +142,17 @@ def follow(
 
 def served_lines(workers: Sequence[WorkerReport], use_cases: Sequence[str] | None = None) -> list[str]:
     """What a server answers with, for people: a line per version, on how many workers, and one per refused version."""
-    count, serving, refused = len(workers), Counter[str](), Counter[str]()
+    told: Counter[tuple[str, str]] = Counter()
     for report in workers:
-        for alias in ("champion", "challenger"):
-            versions: Mapping[str, int] = getattr(report, alias)
-            serving.update(f"serving {name}: {alias} {version}" for name, version in versions.items())
-        refused.update(f"refused {one.use_case}: {one.alias} {one.version}: {one.reason}" for one in report.refused)
-    lines = [f"{line} on {n} of {counted(count, 'worker')}" for line, n in serving.items()]
-    lines += [f"{line} ({n} of {counted(count, 'worker')})" for line, n in refused.items()]
-    return sorted(line for line in lines if use_cases is None or line.split()[1].removesuffix(":") in use_cases)
+        told.update((name, f"serving {name}: version {version}") for name, version in report.champion.items())
+        told.update((name, f"serving {name}: challenger {version}") for name, version in report.challenger.items())
+        told.update((one.use_case, f"refused {one.use_case}: {one.alias} {one.version}") for one in report.refused)
+    reasons = {f"refused {r.use_case}: {r.alias} {r.version}": f": {r.reason}" for one in workers for r in one.refused}
+    return [
+        f"{line} on {number} of {counted(len(workers), 'worker')}{reasons.get(line, '')}"
+        for (name, line), number in sorted(told.items(), key=lambda entry: entry[0][0])
+        if use_cases is None or name in use_cases
+    ]
 
 
 def workers_document(serving: Path | None) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ COMMANDS = (
     "lakehouse.sources.cli",
     "lakehouse.quarantine_cli",
     "training.cli",
+    "grpc_server.models_cli",
     "grpc_server.cli",
     "grpc_server.client_cli",
     "monitoring.cli",

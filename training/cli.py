@@ -1,7 +1,7 @@
-"""The commands of training: train, promote, rollback, models, score."""
+"""The commands of training: train, score."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -9,7 +9,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for command in (train, promote, rollback, models, score):
+    for command in (train, score):
         app.command()(command)
 
 
@@ -40,65 +40,6 @@ def train(
     for verdict in report.promotions.values():
         typer.echo(verdict.line())
     report.raise_failures()
-
-
-def promote(
-    use_case: Annotated[str, typer.Argument(help="The use case.")],
-    version: Annotated[int | None, typer.Option(help="The candidate; the newest trained one where not given.")] = None,
-) -> None:
-    """Put a trained model before its gate; if it passes, fit it on all labels and let it answer."""
-    from training.promote import promote as run
-    from training.settings import TrainingSettings
-
-    verdict = run(use_case, version, settings=TrainingSettings(), progress=_progress())
-    typer.echo(verdict.line())
-    if verdict.decision == "refused":
-        raise typer.Exit(1)
-
-
-def rollback(use_case: Annotated[str, typer.Argument(help="The use case.")]) -> None:
-    """Let the champion before the present one answer again."""
-    from training.promote import rollback as run
-    from training.settings import TrainingSettings
-
-    typer.echo(run(use_case, settings=TrainingSettings()).line())
-
-
-def models(
-    use_case: Annotated[str | None, typer.Argument(help="One use case alone, with all decisions about it.")] = None,
-    version: Annotated[int | None, typer.Option(help="The model card of this version of the use case.")] = None,
-) -> None:
-    """List the registered models, the decisions about one of them, or print a version's model card."""
-    from training.model_list import DECISION_HEADER, HEADER, decision_rows, model_rows
-    from training.registry import Registry
-    from training.settings import TrainingSettings
-
-    settings = TrainingSettings()
-    if version is not None:
-        if use_case is None:
-            raise typer.BadParameter("a version is one of a use case: name that first")
-        registry = Registry(settings)
-        card = registry.card(registry.version(use_case, version))
-        typer.echo(card or f"version {version} of {use_case} has no card: train it again")
-        return
-    rows = model_rows(settings, use_case)
-    if not rows:
-        typer.echo("no model is registered yet: run `shopsphere train --promote`")
-        return
-    _print_table(HEADER, rows)
-    if use_case is not None:
-        typer.echo()
-        _print_table(DECISION_HEADER, decision_rows(settings, use_case))
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*header)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if Console().is_terminal else 160).print(table)
 
 
 def score(

@@ -4,10 +4,9 @@ import subprocess
 import sys
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from training.cli import register
+from shopsphere_cli.main import make_app
 from training.promote import PromotionError
 from training.registry_address import RegistryError
 from training.use_cases import UnknownUseCaseError
@@ -19,8 +18,7 @@ def run(settings, monkeypatch):
     monkeypatch.setenv("SHOPSPHERE_VAR", str(settings.var_dir))
     monkeypatch.setenv("LAKE_ROOT", settings.lake_root)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    app = typer.Typer()
-    register(app)
+    app = make_app()
     return lambda *words: CliRunner().invoke(app, words, catch_exceptions=False)
 
 
@@ -68,7 +66,8 @@ def test_an_unreachable_registry_is_one_line(run, monkeypatch):
 
 def test_the_commands_are_registered_without_heavy_imports():
     """Help must not pay for MLflow or Polars."""
-    code = "import sys, training.cli; print([n for n in ('mlflow', 'polars', 'prefect', 'numpy') if n in sys.modules])"
+    code = "import sys, training.cli, grpc_server.models_cli; "
+    code += "print([n for n in ('mlflow', 'polars', 'prefect', 'numpy') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 (our own code)
 
     assert done.stdout.strip() == "[]"
