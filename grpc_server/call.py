@@ -22,6 +22,7 @@ class Call:
     min_price, max_price, unit_cost: NaN where absent, None where absent everywhere.
     recommend: what a recommendation asks for beside k; empty for none.
     max_ages: how old features may be, in seconds; empty where that is all the same.
+    numbers: the items' numbers in the batch that they are a part of; empty where they are all of it.
     """
 
     use_case: str
@@ -35,6 +36,7 @@ class Call:
     unit_cost: Array | None = None
     explain: bool = False
     max_ages: Sequence[float] = ()
+    numbers: Sequence[int] = ()
 
     @property
     def plain(self) -> bool:
@@ -53,6 +55,7 @@ class Answers:
     """One entry per item, each output a sequence; where `errors` has one, the item's outputs mean nothing.
 
     known: whether a row of the snapshot was used.
+    All are answers of `served`, but for those of `challenger_items` in a batch that a challenger answers in part.
     """
 
     batch_id: str
@@ -66,6 +69,8 @@ class Answers:
     warnings: Sequence[list[str]]
     explanation: Mapping[str, Any]
     known: Sequence[bool]
+    challenger: ServedModel | None = None
+    challenger_items: Sequence[int] = ()
 
     def prediction_id(self, item: int) -> str:
         """The key of an item's row in the prediction log."""

@@ -22,10 +22,11 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerReport:
-    """One worker's word: versions by use case of champions and of challengers beside them, and what it refused."""
+    """One worker's word: by use case the champion, the challenger and its percent; and what it refused."""
 
     champion: Mapping[str, int]
     challenger: Mapping[str, int]
+    percent: Mapping[str, int]
     refused: Sequence[Refusal]
 
 
@@ -64,6 +65,7 @@ class Reporter:
         report = WorkerReport(
             champion={name: served.version for name, served in state.models.items()},
             challenger={name: challenger.served.version for name, challenger in state.challengers.items()},
+            percent={name: challenger.percent for name, challenger in state.challengers.items()},
             refused=state.refused,
         )
         try:
@@ -109,9 +111,23 @@ def drop_dead(serving: Path) -> None:
             path.unlink()
 
 
-def taken(workers: Sequence[WorkerReport], use_case: str, version: int | None, *, alias: str = "champion") -> Followed:
-    """How workers have taken a version as the use case's champion or challenger; None: that they have none."""
-    serving = [report for report in workers if getattr(report, alias).get(use_case) == version]
+def taken(
+    workers: Sequence[WorkerReport],
+    use_case: str,
+    version: int | None,
+    *,
+    alias: str = "champion",
+    percent: int | None = None,
+) -> Followed:
+    """How workers have taken a version as the use case's champion or challenger; None: that they have none.
+
+    With a `percent`, only who lets the challenger answer so many counts.
+    """
+    serving = [
+        report
+        for report in workers
+        if getattr(report, alias).get(use_case) == version and percent in (None, report.percent.get(use_case))
+    ]
     refused = [
         refusal.reason
         for report in workers
@@ -124,7 +140,13 @@ def taken(workers: Sequence[WorkerReport], use_case: str, version: int | None, *
 
 
 def follow(
-    serving: Path, use_case: str, version: int | None, *, alias: str = "champion", seconds: float = 30.0
+    serving: Path,
+    use_case: str,
+    version: int | None,
+    *,
+    alias: str = "champion",
+    percent: int | None = None,
+    seconds: float = 30.0,
 ) -> Followed | None:
     """Wait until all workers have taken a version, or refused it; None where no worker runs.
 
@@ -133,7 +155,7 @@ def follow(
     started = time.monotonic()
     while workers := reports(serving):
         waited = time.monotonic() - started
-        found = taken(workers, use_case, version, alias=alias)
+        found = taken(workers, use_case, version, alias=alias, percent=percent)
         if found.live or found.reasons or waited > seconds:
             return Followed(workers=found.workers, serving=found.serving, reasons=found.reasons, seconds=waited)
         time.sleep(POLL_SECONDS)
@@ -145,7 +167,7 @@ def served_lines(workers: Sequence[WorkerReport], use_cases: Sequence[str] | Non
     told: Counter[tuple[str, str]] = Counter()
     for report in workers:
         told.update((name, f"serving {name}: version {version}") for name, version in report.champion.items())
-        told.update((name, f"serving {name}: challenger {version}") for name, version in report.challenger.items())
+        told.update((name, f"serving {name}: {_challenger(report, name)}") for name in report.challenger)
         told.update((one.use_case, f"refused {one.use_case}: {one.alias} {one.version}") for one in report.refused)
     reasons = {f"refused {r.use_case}: {r.alias} {r.version}": f": {r.reason}" for one in workers for r in one.refused}
     return [
@@ -153,6 +175,11 @@ def served_lines(workers: Sequence[WorkerReport], use_cases: Sequence[str] | Non
         for (name, line), number in sorted(told.items(), key=lambda entry: entry[0][0])
         if use_cases is None or name in use_cases
     ]
+
+
+def _challenger(report: WorkerReport, use_case: str) -> str:
+    share = f"{report.percent[use_case]} %" if report.percent[use_case] else "shadow"
+    return f"challenger {report.challenger[use_case]} ({share})"
 
 
 def workers_document(serving: Path | None) -> list[dict[str, Any]]:

@@ -126,7 +126,9 @@ class Metrics:
         return count, histogram
 
     def _show_state(self, state: State) -> None:
-        models: dict[Key, float] = {(name, str(one.version), one.alias): 1.0 for name, one in state.models.items()}
+        canaries = ((name, one.served) for name, one in state.challengers.items() if one.percent)
+        answering = [*state.models.items(), *canaries]
+        models: dict[Key, float] = {(name, str(one.version), one.alias): 1.0 for name, one in answering}
         moments: dict[Key, float] = {
             (table,): found.as_of.replace(tzinfo=UTC).timestamp() for table, found in state.features.items()
         }

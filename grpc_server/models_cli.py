@@ -74,15 +74,18 @@ def _try(use_case: str, version: int | None, *, percent: int, stop: bool) -> Non
     else:
         report = trial.start(use_case, version, percent=percent, settings=TrainingSettings())
     typer.echo(report.line())
-    _follow(report, version, alias="challenger")
+    _follow(report, version, alias="challenger", percent=None if stop else percent)
 
 
-def _follow(report: "PromotionReport", version: int | None, *, alias: str = "champion") -> None:
+def _follow(
+    report: "PromotionReport", version: int | None, *, alias: str = "champion", percent: int | None = None
+) -> None:
     """Wait for the workers of a server that runs here, and say how they took it; elsewhere they follow as quickly."""
     from grpc_server.live import follow
     from grpc_server.settings import ServerSettings
 
-    followed = follow(ServerSettings().serving_dir("live"), report.use_case, version, alias=alias)
+    serving = ServerSettings().serving_dir("live")
+    followed = follow(serving, report.use_case, version, alias=alias, percent=percent)
     if followed is not None:
         typer.echo(followed.line())
         if not followed.live:

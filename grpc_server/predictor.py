@@ -9,12 +9,13 @@ from typing import Any
 
 from grpc_server import checks, record
 from grpc_server.call import Answers, Call
+from grpc_server.canary import Side, canaries
 from grpc_server.errors import CallError, no_champion, starting
 from grpc_server.metrics import Metrics
 from grpc_server.online_features import FeatureSnapshot
 from grpc_server.prediction_log import PredictionLog
 from grpc_server.recommend_work import RecommendWork
-from grpc_server.single import Single, singles
+from grpc_server.single import singles
 from grpc_server.state import State, StateHolder
 from grpc_server.tabular_work import TabularWork
 from training.use_cases import get
@@ -29,7 +30,6 @@ class Predictor:
         self._metrics = metrics
         self._own = secrets.token_hex(10)
         self._calls = count()
-        self._singles: Mapping[str, Single] = {}
         holder.on_swap(self._prepare)
 
     def predict(self, call: Call) -> Answers:
@@ -39,21 +39,27 @@ class Predictor:
             CallError: there is no champion.
         """
         batch_id = f"{self._own}{next(self._calls):012x}"
-        single = self._singles.get(call.use_case) if call.plain else None
+        canary = self._canaries.get(call.use_case)
+        return (canary.answer if canary else self._answer)(call, batch_id, self._side)
+
+    def _prepare(self, state: State) -> None:
+        self._side, self._canaries = self._side_of(state), canaries(state, self._side_of, self._answer)
+
+    def _side_of(self, state: State) -> Side:
+        return Side(state, singles(state, self._metrics.observe_model))
+
+    def _answer(self, call: Call, batch_id: str, side: Side) -> Answers:
+        single = side.singles.get(call.use_case) if call.plain else None
         answered = single.answer(call, batch_id) if single else None
         if answered is None:
-            return self._work(call, batch_id)
+            return self._work(call, batch_id, side.state)
         answers, logged = answered
         self._write(answers, call, {name: (value,) for name, value in logged.items()}, (0,))
         return answers
 
-    def _prepare(self, state: State) -> None:
-        self._singles = singles(state, self._metrics.observe_model)
-
-    def _work(self, call: Call, batch_id: str) -> Answers:
+    def _work(self, call: Call, batch_id: str, state: State) -> Answers:
         use_case = get(call.use_case)
         errors = checks.violations(use_case, call)
-        state = self._holder.current
         served = state.models.get(use_case.name)
         if served is None:
             if errors[0] is not None and len(errors) == 1:

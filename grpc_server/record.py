@@ -13,7 +13,7 @@ def line(answers: Answers, call: Call, columns: Mapping[str, Sequence[Any]], ite
     """The record of the call's `items` as a line without its end; `columns` hold what is logged of each of them."""
     served, snapshot = answers.served, answers.snapshot
     record = {
-        "ids": [answers.prediction_id(item) for item in items],
+        "ids": [answers.prediction_id(call.numbers[item] if call.numbers else item) for item in items],
         "entity_ids": [call.entity_ids[item] for item in items],
         "use_case": served.use_case.name,
         "model_name": served.use_case.name,

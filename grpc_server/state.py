@@ -98,6 +98,6 @@ class StateHolder:
     def swap(self, state: State) -> None:
         """Let all calls from now on see `state`."""
         self.current = state
-        self.loaded = True
         for callback in self._callbacks:
             callback(state)
+        self.loaded = True

@@ -1,9 +1,12 @@
 """A model's first answers, before anybody waits for them: about customers or products of the snapshot, not logged."""
 
+from pathlib import Path
+
 import numpy as np
 
 from grpc_server.call import Call
 from grpc_server.metrics import Metrics
+from grpc_server.prediction_log import PredictionLog
 from grpc_server.predictor import Predictor
 from grpc_server.state import ServedModel, State, StateHolder
 from training.artifact import ArtifactError
@@ -11,7 +14,7 @@ from training.artifact import ArtifactError
 ROWS = 16
 
 
-class _Nowhere:
+class _Nowhere(PredictionLog):
     """A log that keeps nothing."""
 
     def append(self, line: bytes) -> bool:
@@ -31,7 +34,7 @@ def warm_up(served: ServedModel, state: State) -> None:
     chosen = [str(ids[place]) for place in np.linspace(0, len(ids) - 1, min(ROWS, len(ids))).astype(int)]
     holder = StateHolder()
     holder.swap(State({use_case.name: served}, state.features, state.campaigns))
-    predictor = Predictor(holder, _Nowhere(), Metrics(holder))
+    predictor = Predictor(holder, _Nowhere(Path()), Metrics(holder))
     for asked in [[entity] for entity in chosen] + [chosen] * bool(chosen):
         answers = predictor.predict(Call(use_case=use_case.name, entity_ids=asked)).outputs[use_case.outputs[0]]
         if any(isinstance(answer, float) and not np.isfinite(answer) for answer in answers):

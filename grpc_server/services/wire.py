@@ -135,7 +135,15 @@ def batch_metadata(answers: Answers) -> common_pb2.BatchMetadata:
         model=common.model,
         data=common.data if common.HasField("data") else None,
         warnings=common.warnings,
+        challenger=_challenger(answers),
+        challenger_items=answers.challenger_items,
     )
+
+
+def _challenger(answers: Answers) -> common_pb2.ModelVersion | None:
+    if (served := answers.challenger) is None:
+        return None
+    return common_pb2.ModelVersion(name=served.use_case.name, version=served.version, alias=served.alias)
 
 
 def item_error(error: CallError | None) -> common_pb2.ItemError | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from grpc_server.client import Client
 from grpc_server.live import follow
+from lakehouse.storage import Lake
 from training.constant import ConstantModel
 from training.use_cases import get
 
@@ -42,6 +43,7 @@ class Live:
     def __init__(self, settings, follower):
         self.settings, self.follower = settings, follower
         self.serving = settings.serving_dir("live")
+        self.lake = Lake(settings)
         self.address = f"127.0.0.1:{settings.grpc_port}"
         self.workers = []
 
@@ -52,10 +54,10 @@ class Live:
         command = [sys.executable, "-m", "grpc_server.worker", "live", number, number]
         return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)  # noqa: S603
 
-    def take(self, version, *, alias="champion"):
+    def take(self, version, **expected):
         """Let the follower look, and the workers take a version; gives what they say."""
         self.follower.step()
-        return follow(self.serving, "clv", version, alias=alias)
+        return follow(self.serving, "clv", version, **expected)
 
     def ask(self, customer="7"):
         """The answer about a customer, and the version that gave it."""
