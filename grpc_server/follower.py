@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from grpc_server.admin import admin_server
 from grpc_server.champions import POINTER, read_pointer
 from grpc_server.counters import SUFFIX, Counters
 from grpc_server.live import drop_dead
@@ -101,6 +102,7 @@ def main() -> None:
         settings = ServerSettings()
         follower = Follower(settings, name=options.name, as_of=options.as_of)
         follower.step()
+        admin = admin_server(settings, name=options.name) if settings.admin_port and not options.as_of else None
     except ShopSphereError as error:
         sys.exit(f"shopsphere: {error}")
     counters = Counters(settings.metrics_dir(options.name) / f"follower{SUFFIX}")
@@ -110,6 +112,8 @@ def main() -> None:
                 follower.step()
             except ShopSphereError as error:
                 logger.warning("%s; trying again", error)
+    if admin:
+        admin.stop(None).wait()
 
 
 if __name__ == "__main__":

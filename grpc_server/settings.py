@@ -64,6 +64,16 @@ class ServerSettings(TrainingSettings):
         ),
     ] = False
 
+    admin_port: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=65535,
+            validation_alias=AliasChoices("SHOPSPHERE_ADMIN_PORT"),
+            description="gRPC port on 127.0.0.1 of ModelsAdminService, which sets trials and asks nobody who they are; "
+            "0: none.",
+        ),
+    ] = 0
     spool_mb: Annotated[
         int,
         Field(

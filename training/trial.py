@@ -38,9 +38,9 @@ def start(
     It is checked as a server checks it, and needs no gate: the trial is what will tell.
 
     Raises:
-        TrialError: there is no champion, the version is it, or the share is none.
+        TrialError: there is no champion or no such version, the version is the champion, or the share is none.
         ArtifactError: the version cannot answer.
-        ShopSphereError: unknown use case or version, or the registry cannot be reached.
+        ShopSphereError: unknown use case, or the registry cannot be reached.
     """
     settings = settings or TrainingSettings()
     use_cases.get(use_case)
@@ -52,7 +52,10 @@ def start(
         raise TrialError(f"{use_case!r} has no champion: run `shopsphere train {use_case}` first")
     if version == champion:
         raise TrialError(f"version {version} of {use_case!r} answers already, as the champion: name another")
-    registry.check(registry.version(use_case, version))
+    known = {info.version: info for info in registry.versions(use_case)}
+    if version not in known:
+        raise TrialError(f"{use_case!r} has no version {version}: `shopsphere models {use_case}` lists them")
+    registry.check(known[version])
     registry.tag(use_case, version, {PERCENT: str(percent)})
     registry.set_alias(use_case, CHALLENGER, version)
     said = f"{percent} % of the customers get its answers" if percent else "scored beside the champion, answers nobody"

@@ -1,5 +1,7 @@
 """A registry with two versions of CLV, and a server of two workers that answers with the first."""
 
+import threading
+
 import pytest
 from live_server import Live, constant, log, wait
 
@@ -57,6 +59,22 @@ def live(server, registry):
     server.follower = Follower(server.settings, name="live")
     assert server.take(1).live
     return server
+
+
+@pytest.fixture
+def following(live):
+    """The follower looks again and again, as its process does."""
+    stop = threading.Event()
+
+    def look():
+        while not stop.wait(0.1):
+            live.follower.step()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
 
 
 def _answers(server):

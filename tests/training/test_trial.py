@@ -10,7 +10,6 @@ from training.model_list import decision_rows, model_rows
 from training.promote import rollback
 from training.promotions import PromotionReport
 from training.registry import Registry
-from training.registry_address import RegistryError
 from training.trial import TrialError, percent_of
 from training.use_cases import UnknownUseCaseError
 
@@ -78,7 +77,7 @@ def test_what_begins_to_answer_is_on_trial_no_more(settings):
         (("clv", 2, 10), TrialError, "answers already"),
         (("clv", 3, 100), TrialError, "1 to 99"),
         (("pricing", 1, 10), TrialError, "no champion"),
-        (("clv", 99, 10), RegistryError, "99"),
+        (("clv", 99, 10), TrialError, "no version 99"),
         (("weather", 1, 10), UnknownUseCaseError, "weather"),
     ],
 )
