@@ -20,6 +20,7 @@ from grpc_server.live import drop_dead
 from grpc_server.model_drops import ModelDrops
 from grpc_server.row_drops import RowDrops
 from grpc_server.settings import ServerSettings
+from grpc_server.shadow import Shadow
 from grpc_server.shipping import Shipper
 from lakehouse.errors import ShopSphereError
 from lakehouse.storage import Lake
@@ -106,7 +107,8 @@ def main() -> None:
     except ShopSphereError as error:
         sys.exit(f"shopsphere: {error}")
     counters = Counters(settings.metrics_dir(options.name) / f"follower{SUFFIX}")
-    with Shipper(settings.spool_dir, Lake(settings), counters):
+    shadow = Shadow(settings.serving_dir(options.name), counters)
+    with Shipper(settings.spool_dir, Lake(settings), counters, shadow.scored):
         while not stop.wait(POLL_SECONDS) and os.getppid() == parent:
             try:
                 follower.step()

@@ -38,11 +38,17 @@ DROPPED = Family("shopsphere_log_dropped", "counter", "Records dropped because t
 REFUSING = Family("shopsphere_log_refusing", "gauge", "1 while a worker drops records.", together=max)
 SHIPPED = Family("shopsphere_log_shipped_records", "counter", "Records committed to the prediction log.")
 SHIP_FAILURES = Family("shopsphere_log_ship_failures", "counter", "Attempts to commit records that failed.")
+CHALLENGER = ("use_case", "version")
+SCORED = Family("shopsphere_challenger_scored", "counter", "Answers that a shadow was scored for.", CHALLENGER)
+SKIPPED = Family("shopsphere_challenger_skipped", "counter", "Answers committed without their shadow.", CHALLENGER)
+APART = Family(
+    "shopsphere_challenger_disagreement", "gauge", "How far a shadow's answers are from the champion's.", CHALLENGER
+)
 RESTARTS = Family("shopsphere_process_restarts", "counter", "Processes that died and were started again.", ("process",))
 BUILD = Family("shopsphere_build_info", "gauge", "What runs.", ("version", "python"), together=max)
 FAMILIES = (
     *(REQUESTS, SECONDS, QUEUE, MODEL, IN_FLIGHT, AGE, MODELS, READY),
     *(BACKLOG, BACKLOG_BYTES, SPOOL_BYTES, SPOOL_LIMIT, DROPPED, REFUSING, SHIPPED, SHIP_FAILURES),
-    *(RESTARTS, BUILD),
+    *(SCORED, SKIPPED, APART, RESTARTS, BUILD),
 )
 GAUGES = {family.name for family in FAMILIES if family.kind == "gauge"}

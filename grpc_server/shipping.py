@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 SHIP_SECONDS = 3.0
 """Each shipping is a commit, so no more often than needed for answers to be readable within 10 s."""
 
-Commit = Callable[[Sequence[Mapping[str, Any]], str, int], Any]
+Records = Sequence[Mapping[str, Any]]
+Commit = Callable[[Records, str, int], Any]
 """Commits records under an application id and sequence, exactly once however often it is called with them."""
 
 
@@ -44,11 +45,18 @@ def ship(spool: Path, commit: Commit) -> int:
 class Shipper:
     """Ships a spool to the lake for the time of a block, and what is left at its end.
 
-    It has a thread of its own, so that it waits for nothing else that the follower does.
+    It has a thread of its own, so that it waits for nothing else that the follower does. What is committed of records
+    is what `completed` makes of them.
     """
 
-    def __init__(self, spool: Path, lake: Lake, counters: Counters) -> None:
-        self._spool, self._lake, self._counters = spool, lake, counters
+    def __init__(
+        self,
+        spool: Path,
+        lake: Lake,
+        counters: Counters,
+        completed: Callable[[Records], Records] = lambda records: records,
+    ) -> None:
+        self._spool, self._lake, self._counters, self._completed = spool, lake, counters, completed
         for family in (SHIPPED, SHIP_FAILURES):
             counters.add(family.name, amount=0)
         self._stop = threading.Event()
@@ -74,6 +82,6 @@ class Shipper:
             told = None if isinstance(error, ShopSphereError) else error
             logger.warning("cannot ship the prediction log: %s; trying again", error, exc_info=told)
 
-    def _commit(self, records: Sequence[Mapping[str, Any]], app_id: str, sequence: int) -> None:
-        append_records(self._lake, records, app_id=app_id, sequence=sequence)
+    def _commit(self, records: Records, app_id: str, sequence: int) -> None:
+        append_records(self._lake, self._completed(records), app_id=app_id, sequence=sequence)
         self._counters.add(SHIPPED.name, amount=len(records))

@@ -37,11 +37,13 @@ class Table:
 
 @cache
 def tables() -> Mapping[str, Table]:
-    """Every table that can be queried, by its name in SQL."""
+    """Every table that can be queried, by its name in SQL; a group that is `shadowed` is there twice."""
     told = tomllib.loads((Path(__file__).parent / "dictionary.toml").read_text(encoding="utf-8"))
     found = {}
     for name, entry in told["tables"].items():
         texts = {column: text for group in entry.get("groups", ()) for column, text in told["groups"][group].items()}
+        beside = {column: text for group in entry.get("shadowed", ()) for column, text in told["groups"][group].items()}
+        texts |= {f"challenger_{column}": f"of the challenger in the shadow: {text}" for column, text in beside.items()}
         meanings = {column: _meaning(text) for column, text in (texts | entry.get("columns", {})).items()}
         flags = (entry.get(flag, False) for flag in ("as_answered", "optional"))
         found[name] = Table(name, entry["grain"], meanings, *flags)

@@ -9,6 +9,7 @@ import polars as pl
 from lakehouse.storage import Lake
 
 PREDICTIONS = "predictions"
+WHOLE = ("challenger_version",)
 LISTS = ("request_features", "default_features", "warnings")
 
 
@@ -71,6 +72,8 @@ def _column(name: str, values: Sequence[Any]) -> pl.Series | None:
         return pl.Series(name, values, dtype=pl.List(_scalar(inner))) if inner else None
     if isinstance(first, str):
         return pl.Series(name, values, dtype=pl.String)
+    if name in WHOLE:
+        return pl.Series(name, values, dtype=pl.Int32)
     return pl.Series(name, values, dtype=pl.Float64, strict=False).fill_nan(None)
 
 

@@ -1,10 +1,16 @@
 """Trials in real workers: what the registry says of a challenger is what they do, within seconds."""
 
 import pytest
-from live_server import constant, log
+from live_server import constant, log, wait
 
 from grpc_server.client import Client
+from grpc_server.counters import Counters
 from grpc_server.live import reports, served_lines
+from grpc_server.metric_families import APART
+from grpc_server.shadow import Shadow
+from grpc_server.shipping import Shipper
+from lakehouse.dictionary import tables
+from lakehouse.query import sql
 from training import trial
 from training.trial import TrialError
 
@@ -92,3 +98,22 @@ def test_a_challenger_that_the_workers_refuse_answers_nobody(live, registry):
     assert (told["version"]["version"], told["version"]["alias"]) == (version, "challenger")
     registry.set_alias("clv", "challenger", None)
     assert live.take(None, alias="challenger").live
+
+
+def test_a_shadow_is_logged_beside_the_answers(live, on_trial):
+    """In the same rows, from the same features; nobody gets its answers."""
+    on_trial(0)
+    customers = {f"shadowed-{number}" for number in range(5)}
+    assert {live.ask(customer) for customer in customers} == {(1.0, 1)}
+    counters = Counters()
+    with Shipper(live.settings.spool_dir, live.lake, counters, Shadow(live.serving, counters).scored):
+        wait(lambda: _logged(live.lake) >= customers)
+    both = "select distinct alias, model_version, clv_180d, challenger_version, challenger_clv_180d from predictions"
+    rows = sql(live.lake, f"{both} where entity_id like 'shadowed-%'")
+    assert rows.rows() == [("champion", 1, 1.0, 2, 2.0)]
+    assert set(rows.columns) <= set(tables()["predictions"].columns)
+    assert counters.read()[APART.name, "clv", "2"] == 0.5
+
+
+def _logged(lake):
+    return set(lake.scan("predictions").collect()["entity_id"]) if lake.exists("predictions") else set()
