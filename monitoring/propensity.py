@@ -21,10 +21,13 @@ Array = np.ndarray[Any, Any]
 def propensity_quality(lake: Lake, settings: MonitoringSettings, *, now: datetime) -> list[MetricRow]:
     """AUC of the newest model version with enough known outcomes, and its difference to the AUC at promotion.
 
+    What a canary answers is not looked at: alerts are about the champion.
+
     Raises:
         NotComputableError: too few logged predictions have a known outcome, or all have the same.
     """
     log = newest_predictions(lake, "propensity", limit=settings.monitor_window_rows)
+    log = log.filter(pl.col("alias").ne_missing("challenger"))
     rows = _version_with_outcomes(with_outcomes(lake, log), minimum=settings.monitor_min_rows)
     version = int(rows.item(0, "model_version"))
     value = auc(rows)

@@ -74,6 +74,7 @@ def log(lake: Lake) -> Log:
         values: dict[str, list[Any]],
         *,
         version: int = 1,
+        alias: str = "champion",
         as_of: datetime | None = AS_OF,
         minutes: int = 0,
     ) -> None:
@@ -86,7 +87,7 @@ def log(lake: Lake) -> Log:
             "use_case": use_case,
             "model_name": use_case,
             "model_version": version,
-            "alias": "champion",
+            "alias": alias,
             "feature_table": "gold.product_features",
             "feature_version": 1,
             "as_of": as_of.isoformat() if as_of else None,

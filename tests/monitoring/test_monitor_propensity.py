@@ -43,6 +43,15 @@ def test_a_customer_asked_twice_counts_once(lake: Lake, settings: MonitoringSett
     assert [getattr(propensity_quality(lake, settings, now=NOW)[0], name) for name in ("value", "count")] == [1.0, 4]
 
 
+def test_a_canary_is_not_the_champion(lake: Lake, settings: MonitoringSettings, log: Any) -> None:
+    """However many outcomes its answers have, and although its version is newer."""
+    expose(lake, [1, 0, 1, 0])
+    ask(log, [0.9, 0.5, 0.4, 0.1])
+    ask(log, [0.1, 0.9, 0.1, 0.9], version=2, alias="challenger")
+    area, _ = propensity_quality(lake, settings, now=NOW)
+    assert (area.value, area.model_version) == (0.75, 1)
+
+
 def test_unknown_outcomes_do_not_count(lake: Lake, settings: MonitoringSettings, log: Any) -> None:
     """While windows have not elapsed there is no AUC, and the reason gives the counts."""
     expose(lake, [1, 0, None, None])
