@@ -254,7 +254,8 @@ def test_connections_that_break_harm_nobody(rest_address, client, shop, new_in_l
 def test_health_readiness_and_metrics(client, channel, shop):
     """The server is up, each service has its champion, and every call is counted by outcome and transport."""
     assert client.get("/health").json() == {"status": "ok"}
-    assert {"ready": True, "services": {rpc.use_case: True for rpc in RPCS}} == client.get("/ready").json()
+    ready = {"ready": True, "services": {rpc.use_case: True for rpc in RPCS}}
+    assert ready.items() <= client.get("/ready").json().items()
     CLV.unary(channel, customer_id=shop.customers[0])
     post(client, "/score/clv", {"customer_id": "nobody"})
     lines = client.get("/metrics").text.splitlines()
