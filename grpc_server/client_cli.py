@@ -6,7 +6,7 @@ import typer
 
 OPTIONS = {
     "propensity": ("feature", "campaign_id"),
-    "recommender": ("k",),
+    "recommender": ("k", "include_repeats", "category", "exclude", "recent", "country"),
     "pricing": ("feature", "min_price", "max_price", "unit_cost"),
 }
 """What may be given beside an id; of the other use cases features alone."""
@@ -21,6 +21,17 @@ def register(app: typer.Typer) -> None:
         entity_id: Annotated[str, typer.Argument(help="The customer's id; for pricing the product's.")],
         campaign_id: Annotated[str, typer.Option(help="propensity: the campaign.")] = "",
         k: Annotated[int | None, typer.Option(help="recommender: how many products.")] = None,
+        include_repeats: Annotated[
+            bool | None, typer.Option("--repeats/--no-repeats", help="recommender: what was bought before, too.")
+        ] = None,
+        category: Annotated[list[str] | None, typer.Option(help="recommender: of this one; may be repeated.")] = None,
+        exclude: Annotated[
+            list[str] | None, typer.Option(help="recommender: not this product; may be repeated.")
+        ] = None,
+        recent: Annotated[
+            list[str] | None, typer.Option(help="recommender: bought since the lake was built; may be repeated.")
+        ] = None,
+        country: Annotated[str, typer.Option(help="recommender: where a new customer lives.")] = "",
         min_price: Annotated[float | None, typer.Option(help="pricing: not below.")] = None,
         max_price: Annotated[float | None, typer.Option(help="pricing: not above.")] = None,
         unit_cost: Annotated[float | None, typer.Option(help="pricing: what a unit costs; the margin counts.")] = None,
@@ -35,18 +46,27 @@ def register(app: typer.Typer) -> None:
         from training.use_cases import get
 
         get(use_case)  # an unknown name is refused with those there are
-        given = {"campaign_id": campaign_id, "k": k, "min_price": min_price, "max_price": max_price}
-        _check_options(use_case, {**given, "unit_cost": unit_cost, "feature": feature})
+        lists = {"category": category, "exclude": exclude, "recent": recent}
+        given = {"campaign_id": campaign_id, "k": k, "include_repeats": include_repeats, **lists, "country": country}
+        prices: dict[str, Any] = {"min_price": min_price, "max_price": max_price, "unit_cost": unit_cost}
+        _check_options(use_case, {**given, **prices, "feature": feature})
         features = dict(_pair(text) for text in feature or [])
         with Client(address) as client:
             calls: dict[str, Any] = {
                 "clv": lambda: client.clv(entity_id, full=full, **features),
                 "propensity": lambda: client.propensity(entity_id, campaign_id=campaign_id, full=full, **features),
                 "segmentation": lambda: client.segment(entity_id, full=full, **features),
-                "recommender": lambda: client.recommend(entity_id, k=k, full=full),
-                "pricing": lambda: client.price(
-                    entity_id, min_price=min_price, max_price=max_price, unit_cost=unit_cost, full=full, **features
+                "recommender": lambda: client.recommend(
+                    entity_id,
+                    k=k,
+                    full=full,
+                    include_repeats=include_repeats,
+                    categories=category,
+                    exclude_product_ids=exclude,
+                    recent_product_ids=recent,
+                    country=country,
                 ),
+                "pricing": lambda: client.price(entity_id, full=full, **prices, **features),
             }
             typer.echo(json.dumps(calls[use_case](), indent=2))
 
@@ -55,7 +75,7 @@ def _check_options(use_case: str, given: dict[str, Any]) -> None:
     taken = OPTIONS.get(use_case, ("feature",))
     for name, value in given.items():
         if value not in (None, "", []) and name not in taken:
-            option = f"--{name.replace('_', '-')}"
+            option = "--repeats" if name == "include_repeats" else f"--{name.replace('_', '-')}"
             raise typer.BadParameter(f"{use_case} does not take it", param_hint=option)
 
 

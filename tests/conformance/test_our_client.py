@@ -30,6 +30,16 @@ def predict(address):
     return lambda *words: CliRunner().invoke(app, [*words, "--address", address], catch_exceptions=False)
 
 
+def test_the_command_takes_what_a_recommendation_may_ask(predict, client, shop):
+    """Each option is the request's field."""
+    customer, (first, second, *_) = shop.buyers[0], shop.products
+    options = {"include_repeats": False, "exclude_product_ids": [first], "recent_product_ids": [second], "k": 3}
+    words = ["--no-repeats", "--exclude", first, "--recent", second, "--k", "3"]
+    printed = json.loads(predict("recommender", customer, *words).stdout)
+    assert client.recommend(customer, **options)["items"] == printed["items"]
+    assert not json.loads(predict("recommender", customer, "--category", "no such").stdout)["items"]
+
+
 @pytest.mark.parametrize(("rpc", "method"), list(zip(RPCS, METHODS, strict=True)), ids=METHODS)
 def test_the_command_prints_what_the_client_gives(client, predict, shop, rpc, method):
     """With the names of the proto, fields without a value included."""
