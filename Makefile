@@ -42,7 +42,8 @@ lock: $(UV) ## Resolve the dependencies again.
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build -o requirements.lock pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra demo -c requirements.lock -o requirements-demo.lock pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra dask -c requirements.lock -o requirements-dask.lock pyproject.toml
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra demo --extra dask --extra dev -c requirements-demo.lock -c requirements-dask.lock -o requirements-dev.lock pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra otel -c requirements.lock -o requirements-otel.lock pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra build --extra demo --extra dask --extra otel --extra dev -c requirements-demo.lock -c requirements-dask.lock -c requirements-otel.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## Remove everything made at run time and the environment.
 	rm -rf .venv gen var var-*

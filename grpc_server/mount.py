@@ -30,8 +30,14 @@ class Mount:
     Unary calls that are not `SLOW` are marked `quick`, see `grpc_server.poll_thread`.
     """
 
-    def __init__(self, server: grpc.Server, metrics: Metrics) -> None:
-        self._server = server
+    def __init__(
+        self,
+        server: grpc.Server,
+        metrics: Metrics,
+        around: Callable[[Behaviour, str], Behaviour] = lambda given, _: given,
+    ) -> None:
+        """`around` may wrap each unary call, which it is given with its full name."""
+        self._server, self._around = server, around
         self._metrics = metrics
         self._streams = ThreadPoolExecutor(STREAMS, thread_name_prefix="stream")
 
@@ -57,10 +63,12 @@ class Mount:
                 raise unreadable() from None
             return behaviour(message, context)
 
+        wrapped = self._around(decoded, method) if counted else decoded
+
         def answer(request: bytes, context: grpc.ServicerContext) -> Any:
             if counted:
-                return self._counted(decoded, method, request, context)
-            response, error = _answered(decoded, method, request, context)
+                return self._counted(wrapped, method, request, context)
+            response, error = _answered(wrapped, method, request, context)
             return _sent(response, error, context)
 
         answer.quick = not name.startswith(SLOW)  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """Settings of the server; made once at the entry point and handed down."""
 
 import ipaddress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,15 @@ from pydantic import AfterValidator, AliasChoices, Field
 
 from lakehouse.errors import ConfigurationError
 from training.settings import TrainingSettings
+
+EXPORTER = "opentelemetry.exporter.otlp.proto.http"
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is what it is in
+        return False
 
 
 def _rates(text: str) -> dict[str, float]:
@@ -91,6 +101,14 @@ class ServerSettings(TrainingSettings):
         ),
     ] = ""
 
+    tracing_endpoint: Annotated[
+        str,
+        Field(
+            validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            description="http:// address of a collector of OpenTelemetry spans; none are made where empty.",
+        ),
+    ] = ""
+
     @property
     def log_rates(self) -> dict[str, float]:
         """`log_sample` by use case."""
@@ -123,4 +141,16 @@ class ServerSettings(TrainingSettings):
             raise ConfigurationError(
                 f"host {self.host!r} can be reached by others and there is no TLS: "
                 "use 127.0.0.1, or --insecure on a private network"
+            )
+
+    def check_tracing(self) -> None:
+        """Refuse to send spans without the packages for it.
+
+        Raises:
+            ConfigurationError: an address for spans is set, and OpenTelemetry's exporter is not installed.
+        """
+        if self.tracing_endpoint and not _installed(EXPORTER):
+            raise ConfigurationError(
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set and OpenTelemetry's exporter is not installed: "
+                "`pip install 'shopsphere[otel]'`, or unset it"
             )

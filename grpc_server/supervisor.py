@@ -38,6 +38,7 @@ class Supervisor:
         self, settings: ServerSettings, *, name: str = "live", as_of: datetime | None = None, log: Path | None = None
     ) -> None:
         settings.check_host()
+        settings.check_tracing()
         self.settings = settings
         self._name, self._log = name, log
         self._as_of = ["--as-of", as_of.isoformat()] if as_of else []

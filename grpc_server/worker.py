@@ -17,15 +17,13 @@ from grpc_server import health
 from grpc_server.champions import POINTER, load_state, read_pointer
 from grpc_server.health import HealthService
 from grpc_server.live import Reporter
-from grpc_server.metrics import Metrics
 from grpc_server.mount import Mount
 from grpc_server.poll_thread import PollThreadExecutor
-from grpc_server.prediction_log import PredictionLog
-from grpc_server.predictor import Predictor
 from grpc_server.rest import make_app
 from grpc_server.services import SERVICES, add_services
 from grpc_server.settings import ServerSettings
 from grpc_server.state import State, StateHolder
+from grpc_server.tracing import worker_parts
 
 logger = logging.getLogger(__name__)
 WATCH_SECONDS = 0.2
@@ -40,25 +38,26 @@ class Worker:
         self._folder = settings.serving_dir(name)
         self._pointer_seen: tuple[int, int] | None = None
         self._holder = StateHolder(self._folder)
-        self._metrics = Metrics(self._holder, folder=settings.metrics_dir(name), slot=f"worker-{number}")
-        self._log = PredictionLog(
+        parts = worker_parts(settings)
+        self._metrics = parts.metrics(self._holder, folder=settings.metrics_dir(name), slot=f"worker-{number}")
+        self._log = parts.log(
             settings.spool_dir,
             limit_bytes=settings.spool_mb << 20,
             rates=settings.log_rates,
             on_drop=self._metrics.count_dropped,
         )
         self._metrics.watch(self._log)
-        predictor = Predictor(self._holder, self._log, self._metrics)
+        predictor = parts.predictor(self._holder, self._log, self._metrics)
         self._health = HealthService(list(SERVICES))
         self._grpc = grpc.server(
             PollThreadExecutor(self._metrics.observe_queue),
             options=[("grpc.so_reuseport", 1), ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)],
         )
-        mount: Any = Mount(self._grpc, self._metrics)
+        mount: Any = Mount(self._grpc, self._metrics, parts.behaviour)
         add_services(mount, predictor, self._holder)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, mount)
         reflection.enable_server_reflection([*SERVICES, health.NAME, reflection.SERVICE_NAME], mount)
-        app = make_app(predictor, self._holder, self._metrics)
+        app = parts.app(make_app(predictor, self._holder, self._metrics))
         self._rest = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
         self._settings = settings
         self._reporter = Reporter(self._folder)
