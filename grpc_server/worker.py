@@ -73,12 +73,16 @@ class Worker:
         self._reporter.write(self._holder.current)
 
     def look(self) -> None:
-        """Load what the follower dropped since the last look, and hand over what the spool has collected."""
+        """Load what the follower dropped since the last look, and hand over what the spool has collected.
+
+        What cannot be loaded is told once, and what there is serves on; a worker that has nothing yet ends.
+        """
         self._log.tend()
         self._metrics.refresh()
         try:
             found = (self._folder / POINTER).stat()
-            if (found.st_ino, found.st_mtime_ns) == self._pointer_seen:
+            seen = (found.st_ino, found.st_mtime_ns)
+            if seen == self._pointer_seen:
                 return
             pointer = read_pointer(self._folder)
             if pointer is not None:
@@ -86,9 +90,13 @@ class Worker:
                 self._holder.swap(state)
                 self._set_health(state)
                 self._reporter.write(state)
-            self._pointer_seen = (found.st_ino, found.st_mtime_ns)
         except FileNotFoundError:
             return  # before the follower's first word, or it has just replaced what the pointer named: look again
+        except Exception:
+            if not self._holder.loaded:
+                raise
+            logger.exception("what the follower dropped cannot be loaded: what there is serves on")
+        self._pointer_seen = seen
 
     def stop(self) -> None:
         """Refuse new calls, finish those in flight, close the spool."""
