@@ -64,7 +64,7 @@ def main() -> None:
         customer_ids = enlarge(folder, given.customers)
         size = sum(path.stat().st_size for path in folder.glob("features/*/*-large/*.npy"))
         print(f"{given.customers:,} customers, snapshots of {size >> 20:,} MiB")
-        print("workers  first answer s      CPU s  PSS MiB of each  of it private    sum")
+        print("workers  first answer s      CPU s  PSS MiB of each  of it own     sum")
         sums = []
         for count in (1, 2):
             with workers(settings, count) as started:
@@ -82,9 +82,9 @@ def report(started: list[Started]) -> float:
         return ", ".join(format(number, form) for number in numbers)
 
     seconds, cpu = shown((one.seconds for one in started), ".2f"), shown((one.cpu for one in started), ".2f")
-    pss, private = shown((one["Pss"] for one in memory), ".0f"), shown((one["Private_Dirty"] for one in memory), ".0f")
+    pss, own = shown((one["Pss"] for one in memory), ".0f"), shown((one["Anonymous"] for one in memory), ".0f")
     total = sum(one["Pss"] for one in memory)
-    print(f"{len(started):7} {seconds:>15} {cpu:>10} {pss:>16} {private:>14} {total:6.0f}", flush=True)
+    print(f"{len(started):7} {seconds:>15} {cpu:>10} {pss:>16} {own:>14} {total:6.0f}", flush=True)
     return total
 
 

@@ -8,7 +8,7 @@ from grpc_server.champions import POINTER
 from grpc_server.settings import ServerSettings
 from grpc_server.worker import Worker
 
-NOTHING = {"models": {}, "features": {}, "campaigns": None}
+NOTHING = {"models": {}, "challengers": {}, "features": {}, "campaigns": None, "refused": []}
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_what_cannot_be_loaded_leaves_what_there_is(worker, drop, caplog):
     drop(NOTHING)
     worker.look()
     good = worker._holder.current
-    drop({"models": "of another kind"})
+    drop({"models": {}})
     worker.look()
     worker.look()
     assert good is worker._holder.current
@@ -48,6 +48,6 @@ def test_what_cannot_be_loaded_leaves_what_there_is(worker, drop, caplog):
 def test_a_worker_that_has_nothing_yet_ends_instead(worker, drop):
     """So that it is started again, and takes no calls that it cannot answer."""
     worker.look()
-    drop({"models": "of another kind"})
-    with pytest.raises(AttributeError):
+    drop({"models": {}})
+    with pytest.raises(KeyError):
         worker.look()
