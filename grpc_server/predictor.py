@@ -39,11 +39,13 @@ class Predictor:
             CallError: there is no champion.
         """
         batch_id = f"{self._own}{next(self._calls):012x}"
-        canary = self._canaries.get(call.use_case)
-        return (canary.answer if canary else self._answer)(call, batch_id, self._side)
+        side, canaries_now = self._now
+        canary = canaries_now.get(call.use_case)
+        return (canary.answer if canary else self._answer)(call, batch_id, side)
 
     def _prepare(self, state: State) -> None:
-        self._side, self._canaries = self._side_of(state), canaries(state, self._side_of, self._answer)
+        # one assignment: a call must not see a side of one state and a canary of another
+        self._now = self._side_of(state), canaries(state, self._side_of, self._answer)
 
     def _side_of(self, state: State) -> Side:
         return Side(state, singles(state, self._metrics.observe_model))
