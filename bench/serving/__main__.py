@@ -19,27 +19,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
-import numpy as np
 import orjson
-from shopsphere.v1 import clv_pb2, pricing_pb2, propensity_pb2, recommender_pb2, segmentation_pb2
 
 from bench.serving import mlserver_rival
+from bench.serving.calls import RPCS, some_ids
 from bench.serving.copied import copied
 from bench.serving.load import Burst, Target, burst, grpc_target, json_target
-from grpc_server.champions import read_pointer
-from grpc_server.online_features import FeatureSnapshot
 from grpc_server.server import running_server
 from grpc_server.settings import ServerSettings
 
 IN_FLIGHT = 32
-IDS = 20
-RPCS = {
-    "PredictClv": ("ClvService", clv_pb2.PredictClvRequest),
-    "ScorePropensity": ("PropensityService", propensity_pb2.ScorePropensityRequest),
-    "AssignSegment": ("SegmentationService", segmentation_pb2.AssignSegmentRequest),
-    "Recommend": ("RecommenderService", recommender_pb2.RecommendRequest),
-    "SuggestPrice": ("PricingService", pricing_pb2.SuggestPriceRequest),
-}
 
 
 def main() -> None:
@@ -80,8 +69,8 @@ def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterat
     with running_server(settings) as address:
         try:
             serving = settings.serving_dir("live")
-            customers = _some_ids(serving, "gold.customer_features")
-            products = _some_ids(serving, "gold.product_features")
+            customers = some_ids(serving, "gold.customer_features")
+            products = some_ids(serving, "gold.product_features")
             targets = [grpc_target("empty", *start("empty"), method="/bench.Empty/Call", messages=[b""])]
             for name, (service, request) in RPCS.items():
                 asked = (
@@ -104,14 +93,6 @@ def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterat
             for process in started:
                 process.terminate()
                 process.wait()
-
-
-def _some_ids(serving: Path, table: str) -> list[str]:
-    pointer = read_pointer(serving)
-    assert pointer
-    snapshot = FeatureSnapshot(serving / pointer["features"][table])
-    ids = snapshot.arrays()[snapshot.key]
-    return [str(ids[place]) for place in np.linspace(0, len(ids) - 1, IDS).astype(int)]
 
 
 def _mlserver(core: int, started: list[subprocess.Popen[str]]) -> Target:

@@ -22,7 +22,7 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 
-from bench.serving.__main__ import RPCS, _some_ids
+from bench.serving.calls import RPCS, some_ids
 from bench.serving.copied import copied
 from bench.serving.load import Target, grpc_target
 from grpc_server.live import follow
@@ -97,7 +97,7 @@ def _target(settings: ServerSettings, address: ServerAddress, use_case: str) -> 
     method = METHODS[use_case]
     service, request = RPCS[method]
     kind = "product" if use_case == "pricing" else "customer"
-    ids = _some_ids(settings.serving_dir("live"), f"gold.{kind}_features")
+    ids = some_ids(settings.serving_dir("live"), f"gold.{kind}_features")
     messages = [request(**{f"{kind}_id": ids[len(ids) // 2]}).SerializeToString()]
     path = f"/shopsphere.v1.{service}/{method}"
     return grpc_target(method, 0, address.grpc_port, method=path, messages=messages)
@@ -124,7 +124,7 @@ def loaded(target: Target, doing: Callable[[], None], *, in_flight: int) -> floa
 
 def _outcomes(address: ServerAddress) -> list[str]:
     """Calls by their outcome, as one worker counted them."""
-    with urllib.request.urlopen(f"{address.rest}/metrics") as response:  # noqa: S310
+    with urllib.request.urlopen(f"{address.rest}/metrics") as response:  # noqa: S310 (our own server)
         text = response.read().decode()
     counts: dict[str, float] = {}
     for code, value in re.findall(r'^shopsphere_requests_total\{code="(\w+)".*\} ([\d.e+]+)$', text, re.MULTILINE):
