@@ -2,12 +2,14 @@
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import settings
 
+from grpc_server.settings import ServerSettings
 from lakehouse.build import build, label_features
 from lakehouse.ingest import ingest
 from lakehouse.settings import Settings
@@ -73,3 +75,14 @@ def tiny_lake(tmp_path_factory: pytest.TempPathFactory, tiny_csvs: Path) -> Lake
     for table in ("gold.customer_features", "gold.product_features", "gold.interactions"):
         label_features(lake, table)
     return lake
+
+
+@pytest.fixture(scope="session")
+def new_server_settings():
+    """Makes settings of a server on free ports, all in a folder, whatever the environment says."""
+
+    def make(folder: Path, **values: Any) -> ServerSettings:
+        own = {"lake_root": "", "mlflow_tracking_uri": "", "mlflow_artifact_root": "", "grpc_port": 0, "rest_port": 0}
+        return ServerSettings(var_dir=folder, **(own | values))
+
+    return make

@@ -56,18 +56,11 @@ OLD_BODIES = {
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory, tiny_lake) -> ServerSettings:
+def settings(tmp_path_factory, tiny_lake, new_server_settings) -> ServerSettings:
     """The small shop's lake, a registry with all five trained and promoted, free ports."""
     folder = tmp_path_factory.mktemp("main_job")
     shutil.copytree(tiny_lake.root, folder / "lake")
-    settings = ServerSettings(
-        var_dir=folder,
-        lake_root="",
-        mlflow_tracking_uri="",
-        mlflow_artifact_root="",
-        grpc_port=0,
-        rest_port=0,
-    )
+    settings = new_server_settings(folder)
     train_use_cases(settings, promote=True).raise_failures()
     return settings
 

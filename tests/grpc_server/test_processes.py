@@ -24,7 +24,6 @@ from shopsphere.v1 import clv_pb2, clv_pb2_grpc
 from grpc_server.child import LONGEST_WAIT, SOUND_SECONDS, Child
 from grpc_server.server import running_server
 from grpc_server.server_lock import ServerRunsError
-from grpc_server.settings import ServerSettings
 from lakehouse.predictions import PREDICTIONS
 from lakehouse.storage import Lake
 from training.constant import ConstantModel
@@ -36,19 +35,11 @@ OWN = [("grpc.use_local_subchannel_pool", 1)]
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory, tiny_lake):
+def settings(tmp_path_factory, tiny_lake, new_server_settings):
     """The small shop's lake, a constant CLV model as champion, two workers."""
     folder = tmp_path_factory.mktemp("processes")
     shutil.copytree(tiny_lake.root, folder / "lake")
-    settings = ServerSettings(
-        var_dir=folder,
-        lake_root="",
-        mlflow_tracking_uri="",
-        mlflow_artifact_root="",
-        grpc_port=0,
-        rest_port=0,
-        workers=2,
-    )
+    settings = new_server_settings(folder, workers=2)
     model = ConstantModel("clv", output="clv_180d", value=3.5, defaults={"monetary": 7.0})
     info = Registry(settings).log("clv", model, example=({"monetary": np.array([1.0])}, {}), metrics={}, tags={})
     Registry(settings).set_champion("clv", info.version)

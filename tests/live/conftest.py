@@ -8,19 +8,15 @@ from live_server import Live, constant, log, wait
 from grpc_server.client import ServerError
 from grpc_server.follower import Follower
 from grpc_server.live import reports
-from grpc_server.settings import ServerSettings
 from grpc_server.supervisor import _free_port
 from training.registry import Registry
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
+def settings(tmp_path_factory, new_server_settings):
     """Settings of a folder with a registry in which version 1 answers 1.0 and version 2 answers 2.0."""
-    settings = ServerSettings(
-        var_dir=tmp_path_factory.mktemp("live"),
-        lake_root="",
-        mlflow_tracking_uri="",
-        mlflow_artifact_root="",
+    settings = new_server_settings(
+        tmp_path_factory.mktemp("live"),
         grpc_port=_free_port("127.0.0.1", 0, "GRPC_PORT"),
         rest_port=_free_port("127.0.0.1", 0, "REST_PORT"),
     )
