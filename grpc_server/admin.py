@@ -30,7 +30,7 @@ class ModelsAdminService(models_admin_pb2_grpc.ModelsAdminServiceServicer):
     def __init__(self, settings: ServerSettings, *, name: str) -> None:
         self._settings, self._serving = settings, settings.serving_dir(name)
 
-    def SetChallenger(self, request: pb.SetChallengerRequest, context: Any) -> pb.SetChallengerResponse:  # noqa: N802, D102
+    def SetChallenger(self, request: pb.SetChallengerRequest, context: Any) -> pb.SetChallengerResponse:
         name, version, percent = request.name, request.version, request.percent
 
         def start() -> PromotionReport:
@@ -45,7 +45,7 @@ class ModelsAdminService(models_admin_pb2_grpc.ModelsAdminServiceServicer):
             workers=self._followed(name, version, percent),
         )
 
-    def EndTrial(self, request: pb.EndTrialRequest, context: Any) -> pb.EndTrialResponse:  # noqa: N802, D102
+    def EndTrial(self, request: pb.EndTrialRequest, context: Any) -> pb.EndTrialResponse:
         name = request.name
         report = _tried(name, lambda: trial.stop(name, settings=self._settings, decided_by=BY), context)
         return pb.EndTrialResponse(challenger=_challenger(report), workers=self._followed(name, None, None))

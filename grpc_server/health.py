@@ -42,17 +42,17 @@ class HealthService(health_pb2_grpc.HealthServicer):
             self._ended = True
             self._changed.notify_all()
 
-    def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Status:  # noqa: N802, D102
+    def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Status:
         status = self._statuses.get(request.service)
         if status is None:
             raise not_found("service", request.service, f"unknown service {request.service!r}")
         return Status(status=status)
 
-    def List(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def List(self, request: Any, context: Any) -> Any:
         statuses = {service: Status(status=status) for service, status in self._statuses.items()}
-        return health_pb2.HealthListResponse(statuses=statuses)  # type: ignore[attr-defined]
+        return health_pb2.HealthListResponse(statuses=statuses)  # type: ignore[attr-defined]  # newer than its stubs
 
-    def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> Iterator[Status]:  # noqa: N802, D102
+    def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> Iterator[Status]:
         with self._changed:
             self._watchers += 1
             many = self._watchers > WATCHERS

@@ -71,7 +71,7 @@ class Mount:
             response, error = _answered(wrapped, method, request, context)
             return _sent(response, error, context)
 
-        answer.quick = not name.startswith(SLOW)  # type: ignore[attr-defined]
+        answer.quick = not name.startswith(SLOW)  # type: ignore[attr-defined]  # functions may have attributes
         # Bytes come in as they are: grpcio calls what it cannot decode a fault of the server.
         return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
@@ -81,7 +81,7 @@ class Mount:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             return behaviour(request, context)
 
-        answer.experimental_thread_pool = self._streams  # type: ignore[attr-defined]
+        answer.experimental_thread_pool = self._streams  # type: ignore[attr-defined]  # grpcio reads it there
         make = (
             grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
         )

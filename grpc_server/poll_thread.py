@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from grpc import _server
-from grpc._cython import cygrpc  # type: ignore[attr-defined]
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled, and its stubs leave it out
 
 logger = logging.getLogger(__name__)
 THREADS = 4

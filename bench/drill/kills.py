@@ -89,7 +89,7 @@ def predictions_drill(new_lake: NewLake, *, kills: int, seed: int) -> Outcome:
 
 def _killed(new_lake: NewLake, work: Sequence[str], check: Check, *, kills: int, seed: int, seconds: float) -> Outcome:
     """Kill so many runs at moments spread over their duration; one that ended before says how long that is now."""
-    chance, faults = random.Random(seed), []  # noqa: S311
+    chance, faults = random.Random(seed), []  # noqa: S311 (moments, no secrets)
     killed = ended = 0
     while killed < kills and ended <= kills:
         settings, moment = new_lake(), chance.uniform(0, seconds)

@@ -16,7 +16,7 @@ class ClvService(clv_pb2_grpc.ClvServiceServicer):
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
 
-    def PredictClv(self, request: pb.PredictClvRequest, context: Any) -> pb.PredictClvResponse:  # noqa: N802, D102
+    def PredictClv(self, request: pb.PredictClvRequest, context: Any) -> pb.PredictClvResponse:
         answers = self._predictor.predict(wire.call("clv", request.customer_id, request))
         answers.check_first()
         response = pb.PredictClvResponse(
@@ -28,7 +28,7 @@ class ClvService(clv_pb2_grpc.ClvServiceServicer):
         wire.trace(response.metadata, answers)
         return response
 
-    def BatchPredictClv(self, request: pb.BatchPredictClvRequest, context: Any) -> pb.BatchPredictClvResponse:  # noqa: N802, D102
+    def BatchPredictClv(self, request: pb.BatchPredictClvRequest, context: Any) -> pb.BatchPredictClvResponse:
         ids = wire.batch_ids(request, "customer_id")
         overrides, max_ages = wire.overrides(request), wire.max_ages(request.requests)
         answers = self._predictor.predict(Call(use_case="clv", entity_ids=ids, overrides=overrides, max_ages=max_ages))

@@ -20,12 +20,12 @@ class ModelsService(models_pb2_grpc.ModelsServiceServicer):
     def __init__(self, holder: StateHolder) -> None:
         self._holder = holder
 
-    def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: N802, D102
+    def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         state = self._holder.current
         workers = self._workers()
         return pb.ListModelsResponse(models=[_model(state, one, workers) for _, one in sorted(state.models.items())])
 
-    def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: N802, D102
+    def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
         names = [use_case.name for use_case in USE_CASES]
         if request.name not in names:
             raise not_found("model", request.name, f"no model {request.name!r}: there are {', '.join(names)}")

@@ -21,7 +21,7 @@ class PricingService(pricing_pb2_grpc.PricingServiceServicer):
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
 
-    def SuggestPrice(self, request: pb.SuggestPriceRequest, context: Any) -> pb.SuggestPriceResponse:  # noqa: N802, D102
+    def SuggestPrice(self, request: pb.SuggestPriceRequest, context: Any) -> pb.SuggestPriceResponse:
         bounds: dict[str, Any] = {name: wire.optional([request], name) for name in BOUNDS}
         answers = self._predictor.predict(wire.call("pricing", request.product_id, request, **bounds))
         answers.check_first()
@@ -38,7 +38,7 @@ class PricingService(pricing_pb2_grpc.PricingServiceServicer):
         wire.trace(response.metadata, answers)
         return response
 
-    def BatchSuggestPrice(self, request: pb.BatchSuggestPriceRequest, context: Any) -> pb.BatchSuggestPriceResponse:  # noqa: N802, D102
+    def BatchSuggestPrice(self, request: pb.BatchSuggestPriceRequest, context: Any) -> pb.BatchSuggestPriceResponse:
         ids = wire.batch_ids(request, "product_id", per_item=BOUNDS)
         bounds: dict[str, Any] = {
             name: wire.optional(request.requests, name) if request.requests else _column(getattr(request, name))

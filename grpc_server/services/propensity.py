@@ -17,9 +17,7 @@ class PropensityService(propensity_pb2_grpc.PropensityServiceServicer):
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
 
-    def ScorePropensity(  # noqa: N802, D102
-        self, request: pb.ScorePropensityRequest, context: Any
-    ) -> pb.ScorePropensityResponse:
+    def ScorePropensity(self, request: pb.ScorePropensityRequest, context: Any) -> pb.ScorePropensityResponse:
         answers = self._predictor.predict(
             wire.call("propensity", request.customer_id, request, campaign_ids=(request.campaign_id,))
         )
@@ -34,7 +32,7 @@ class PropensityService(propensity_pb2_grpc.PropensityServiceServicer):
         wire.trace(response.metadata, answers)
         return response
 
-    def BatchScorePropensity(  # noqa: N802, D102
+    def BatchScorePropensity(
         self, request: pb.BatchScorePropensityRequest, context: Any
     ) -> pb.BatchScorePropensityResponse:
         ids = wire.batch_ids(request, "customer_id")

@@ -20,7 +20,7 @@ class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
 
-    def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:  # noqa: N802, D102
+    def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
         k, recommend = (_optional(request, "k"),), (_options(request),)
         answers = self._predictor.predict(
             wire.call("recommender", request.customer_id, request, features=False, k=k, recommend=recommend)
@@ -30,7 +30,7 @@ class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
         wire.trace(response.metadata, answers)
         return response
 
-    def BatchRecommend(self, request: pb.BatchRecommendRequest, context: Any) -> pb.BatchRecommendResponse:  # noqa: N802, D102
+    def BatchRecommend(self, request: pb.BatchRecommendRequest, context: Any) -> pb.BatchRecommendResponse:
         ids = wire.batch_ids(request, "customer_id")
         asked: list[pb.RecommendRequest] = list(request.requests) or [_same(request)]
         times = 1 if request.requests else len(ids)

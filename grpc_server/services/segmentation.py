@@ -16,7 +16,7 @@ class SegmentationService(segmentation_pb2_grpc.SegmentationServiceServicer):
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
 
-    def AssignSegment(self, request: pb.AssignSegmentRequest, context: Any) -> pb.AssignSegmentResponse:  # noqa: N802, D102
+    def AssignSegment(self, request: pb.AssignSegmentRequest, context: Any) -> pb.AssignSegmentResponse:
         answers = self._predictor.predict(wire.call("segmentation", request.customer_id, request))
         answers.check_first()
         response = pb.AssignSegmentResponse(
@@ -29,9 +29,7 @@ class SegmentationService(segmentation_pb2_grpc.SegmentationServiceServicer):
         wire.trace(response.metadata, answers)
         return response
 
-    def BatchAssignSegment(  # noqa: N802, D102
-        self, request: pb.BatchAssignSegmentRequest, context: Any
-    ) -> pb.BatchAssignSegmentResponse:
+    def BatchAssignSegment(self, request: pb.BatchAssignSegmentRequest, context: Any) -> pb.BatchAssignSegmentResponse:
         ids = wire.batch_ids(request, "customer_id")
         overrides, max_ages = wire.overrides(request), wire.max_ages(request.requests)
         answers = self._predictor.predict(
