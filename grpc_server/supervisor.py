@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 120
 STOP_SECONDS = 30
 WORKER, FOLLOWER = "worker", "follower"
+TRANSPORT = {"GRPC_EXPERIMENTS": "-event_engine_client,-event_engine_listener"}
+"""Let the thread that takes calls from gRPC read them from the network too, instead of being woken by one that does."""
 
 
 class ServerStartError(ShopSphereError):
@@ -94,7 +96,7 @@ class Supervisor:
             self._lock = None
 
     def _spawn(self, *command: str) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, **self.settings.environment(), "OPENBLAS_NUM_THREADS": "1"}
+        environment = {**TRANSPORT, **os.environ, **self.settings.environment(), "OPENBLAS_NUM_THREADS": "1"}
         output = None
         if self._log:
             self._log.parent.mkdir(parents=True, exist_ok=True)
