@@ -4,12 +4,13 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from grpc_server.online_features import FeatureSnapshot
+from grpc_server.call import Array
+from grpc_server.online_features import FeatureSnapshot, mapped
 from grpc_server.state import Challenger, Refusal, ServedModel, State
 from grpc_server.warm_up import warm_up
 from training.campaigns import CampaignTable
@@ -45,12 +46,23 @@ def load_state(folder: Path, pointer: Mapping[str, Any], before: State) -> State
     with _in_small_pieces():
         models = {name: loading.champion(name, entry) for name, entry in pointer["models"].items()}
         challengers = {name: loading.challenger(name, entry) for name, entry in pointer["challengers"].items()}
-    return replace(
+    state = replace(
         data,
         models={name: served for name, served in models.items() if served},
         challengers={name: challenger for name, challenger in challengers.items() if challenger},
         refused=tuple(loading.refused),
     )
+    return replace(state, precomputed=_precomputed(folder, pointer, state))
+
+
+def precomputed_path(pointer: Mapping[str, Any], name: str, version: int) -> str | None:
+    """Where the precomputed answers of a version are, once they are there; None without rows to answer about.
+
+    They are within the snapshot whose rows they answer about, and go with it; campaigns are a part of the answer.
+    """
+    features = pointer["features"].get(get(name).feature_table)
+    campaigns = Path(pointer["campaigns"] or "none").stem
+    return f"{features}/precomputed-{name}-{version}-{campaigns}.npy" if features else None
 
 
 @contextmanager
@@ -128,6 +140,20 @@ def _snapshot(folder: Path) -> FeatureSnapshot | None:
     except (OSError, ValueError, KeyError) as error:
         logger.error("refused the snapshot %s: %s", folder, error)
         return None
+
+
+def _precomputed(folder: Path, pointer: Mapping[str, Any], state: State) -> dict[tuple[str, int], Array]:
+    """The precomputed answers of the state's models, one per row of their snapshot."""
+    found = {}
+    for served in [*state.models.values(), *(one.served for one in state.challengers.values())]:
+        name, snapshot = served.use_case.name, state.features.get(served.use_case.feature_table)
+        path = precomputed_path(pointer, name, served.version)
+        if snapshot and path and path in pointer["precomputed"] and snapshot.folder == (folder / path).parent:
+            with suppress(OSError, ValueError):  # a table is an addition
+                table = mapped(folder / path)
+                if len(table) == snapshot.size:
+                    found[name, served.version] = table
+    return found
 
 
 def _campaigns(folder: Path, pointer: Mapping[str, Any], before: State) -> CampaignTable | None:

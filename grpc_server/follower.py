@@ -18,6 +18,7 @@ from grpc_server.champions import POINTER, read_pointer
 from grpc_server.counters import SUFFIX, Counters
 from grpc_server.live import drop_dead
 from grpc_server.model_drops import ModelDrops
+from grpc_server.precompute import Precompute
 from grpc_server.row_drops import RowDrops
 from grpc_server.settings import ServerSettings
 from grpc_server.shadow import Shadow
@@ -37,6 +38,7 @@ class Follower:
         self._folder = settings.serving_dir(name)
         self._models = ModelDrops(self._folder, Registry(settings), as_of=as_of)
         self._rows = RowDrops(self._folder, Lake(settings), as_of=as_of)
+        self._precompute = Precompute(self._folder)
 
     def step(self) -> bool:
         """Bring the folder up to date; whether anything changed.
@@ -49,9 +51,13 @@ class Follower:
         drop_dead(self._folder)
         before = read_pointer(self._folder)
         if before is None:
-            return self._point({}, {**self._models.look({}), **self._rows.look()})
+            return self._point({}, {**self._models.look({}), **self._rows.look(), "precomputed": []})
         changed, failures = False, []
-        looks: list[Callable[[], dict[str, Any]]] = [partial(self._models.look, before), self._rows.look]
+        looks: list[Callable[[], dict[str, Any]]] = [
+            partial(self._models.look, before),
+            self._rows.look,
+            self._precompute.look,
+        ]
         for look in looks:
             now = read_pointer(self._folder) or {}
             try:
@@ -83,6 +89,9 @@ class Follower:
         for path in [*self._folder.glob("models/*/*"), *self._folder.glob("features/gold.*/*")]:
             if str(path.relative_to(self._folder)) not in keep:
                 shutil.rmtree(path, ignore_errors=True)
+        for path in self._folder.glob("features/gold.*/*/precomputed-*.npy"):
+            if str(path.relative_to(self._folder)) not in wanted["precomputed"]:
+                path.unlink(missing_ok=True)
 
 
 def _models(pointer: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -21,7 +21,12 @@ SECONDS = Family(
 )
 QUEUE = Family("shopsphere_queue_seconds", "histogram", "Time that a call waited for a thread, of those that need one.")
 
-MODEL = Family("shopsphere_model_seconds", "histogram", "Time that the model takes for a call.", ("use_case",))
+MODEL = Family(
+    "shopsphere_model_seconds",
+    "histogram",
+    "Time that the model takes for a call; none where the answer is precomputed.",
+    ("use_case",),
+)
 IN_FLIGHT = Family("shopsphere_in_flight", "gauge", "Calls being answered.")
 AGE = Family(
     "shopsphere_feature_age_seconds", "gauge", "Time since the features' as_of.", ("table",), together=_since_oldest

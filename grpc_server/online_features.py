@@ -72,12 +72,17 @@ class FeatureSnapshot:
         self.version: int = header["version"]
         self.as_of = datetime.fromisoformat(header["as_of"])
         self.key: str = header["key"]
-        self._arrays = {name: _mapped(folder / f"{name}.npy") for name in header["arrays"]}
+        self._arrays = {name: mapped(folder / f"{name}.npy") for name in header["arrays"]}
         self._ids = self._arrays[IDS]
         self._values = self._arrays.get(VALUES, np.full((1, 1), np.nan))
         self._columns = {name: number for number, name in enumerate(header["names"])}
         self._chosen: dict[tuple[str, ...], list[int]] = {}
         self._sorted = self._ids.data
+
+    @property
+    def size(self) -> int:
+        """The number of ids."""
+        return len(self._ids)
 
     def arrays(self) -> dict[str, Array]:
         """Ids and columns as they were given to `write_snapshot`."""
@@ -136,7 +141,7 @@ class FeatureSnapshot:
         return tuple(self._arrays[name][start:end] for name in HISTORY)
 
 
-def _mapped(path: Path) -> Array:
+def mapped(path: Path) -> Array:
     """The array as a plain ndarray over the map: slicing NumPy's own memmap class costs a microsecond each time."""
     mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     return mapped

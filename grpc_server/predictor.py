@@ -2,10 +2,10 @@
 
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
-from typing import Any
 
 from grpc_server import checks, record
 from grpc_server.call import Answers, Call
@@ -53,10 +53,10 @@ class Predictor:
     def _answer(self, call: Call, batch_id: str, side: Side) -> Answers:
         single = side.singles.get(call.use_case) if call.plain else None
         answered = single.answer(call, batch_id) if single else None
-        if answered is None:
+        if single is None or answered is None:
             return self._work(call, batch_id, side.state)
-        answers, logged = answered
-        self._write(answers, call, {name: (value,) for name, value in logged.items()}, (0,))
+        answers, names, row = answered
+        self._write(answers, partial(record.line_of_one, answers, call, single.origin, names, row))
         return answers
 
     def _work(self, call: Call, batch_id: str, state: State) -> Answers:
@@ -75,14 +75,13 @@ class Predictor:
         if work.model_seconds:
             self._metrics.observe_model(use_case.name, work.model_seconds)
         answers = work.answers(batch_id)
-        self._write(answers, call, work.logged, work.valid)
+        if work.valid:
+            self._write(answers, partial(record.line, answers, call, work.logged, work.valid))
         return answers
 
-    def _write(self, answers: Answers, call: Call, columns: Mapping[str, Sequence[Any]], items: Sequence[int]) -> None:
-        if not len(items):
-            return
-        kept = self._log.sampled(call.use_case, answers.batch_id)
-        if not (kept and self._log.append(record.line(answers, call, columns, items))):
+    def _write(self, answers: Answers, line: Callable[[], bytes]) -> None:
+        kept = self._log.sampled(answers.served.use_case.name, answers.batch_id)
+        if not (kept and self._log.append(line())):
             for warnings in answers.warnings:
                 warnings.append("not_logged")
 

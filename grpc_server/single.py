@@ -6,17 +6,20 @@ else a call holds is left to `Work`.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from grpc_server import record
 from grpc_server.call import Answers, Call
 from grpc_server.online_features import FeatureSnapshot
 from grpc_server.recommend_options import NOTHING_ASKED, lake_id
 from grpc_server.state import ServedModel, State
+from training.campaigns import Campaign
 from training.recommend_request import DEFAULT_K, as_of_day
 
-Logged = Mapping[str, Any]
-"""What the log keeps of one answer beside its origin: a value for each column."""
+LIST_ASKED = ("history_length", "k", "include_repeats", "categories", "exclude_product_ids", "country")
+Answered = tuple[Answers, Sequence[str], Sequence[Any]]
+"""An answer, and the names and values that the log keeps of it beside its origin."""
 
 
 class Single:
@@ -26,55 +29,67 @@ class Single:
         self, served: ServedModel, snapshot: FeatureSnapshot, state: State, took: Callable[[str, float], None]
     ) -> None:
         self.served, self.snapshot = served, snapshot
+        self.origin = record.origin(served, snapshot)
         self._campaigns = state.campaigns
         self._chosen = state.campaigns.choose(snapshot.as_of) if state.campaigns else None
         self._as_of_day = as_of_day(snapshot.as_of)
-        self._defaults = dict(zip(served.names, served.defaults.tolist(), strict=True))
+        self._defaults = served.defaults.tolist()
         asked = [name for name in served.use_case.options if name not in ("campaign_id", "product_id")]
         self._nothing_asked = dict.fromkeys(asked, math.nan)
         self._predict: Any = _timed(_short_way(served), served.use_case.name, took)
+        self._precomputed = state.precomputed.get((served.use_case.name, served.version))
         self._answer = self._list if hasattr(served.model, "predict_known") else self._scored
 
-    def answer(self, call: Call, batch_id: str) -> tuple[Answers, Logged] | None:
+    def answer(self, call: Call, batch_id: str) -> Answered | None:
         """The answer to a plain call, and what is to be logged of it."""
         entity_id = lake_id(call.entity_ids[0])
         position = self.snapshot.position(entity_id)
         return self._answer(call, batch_id, entity_id, position) if position >= 0 else None
 
-    def _scored(self, call: Call, batch_id: str, entity_id: int, position: int) -> tuple[Answers, Logged] | None:
+    def _scored(self, call: Call, batch_id: str, entity_id: int, position: int) -> Answered | None:
         """From the row of features, and the campaign's."""
-        served = self.served
-        known = dict(zip(served.names, self.snapshot.row(position, served.names), strict=True))
-        warnings, campaign_id = [*served.warnings], ""
+        names, defaults = self.served.names, self._defaults
+        row = self.snapshot.row(position, names)
+        warnings, campaign_id, named = [*self.served.warnings], "", False
         options: dict[str, Any] = self._nothing_asked
-        if "campaign_days" in known:
-            campaign_id = call.campaign_ids[0] if call.campaign_ids else ""
-            if not self._add_campaign(known, campaign_id, warnings):
+        if "campaign_days" in names:
+            named = bool(call.campaign_ids and call.campaign_ids[0])
+            found = self._campaign(call.campaign_ids[0] if named else "", warnings)
+            if named and found is None:
                 return None
-            campaign_id = campaign_id or (self._chosen[0].campaign_id if self._chosen else "")
+            campaign_id = found.campaign_id if found else ""
+            row[names.index("uplift_mean")] = found.uplift_mean if found else math.nan
+            row[names.index("campaign_days")] = found.campaign_days if found else math.nan
             options = {"campaign_id": campaign_id}
-        unknown = [name for name, value in known.items() if math.isnan(value)]
-        outputs = self._predict(known, {**options, "product_id": entity_id})
-        used = known
+        outputs = self._outputs(position, row, {**options, "product_id": entity_id}, ready=not named)
+        unknown: list[str] = []
+        if math.isnan(sum(row)):  # one look at all
+            unknown = [name for name, value in zip(names, row, strict=True) if math.isnan(value)]
         if unknown:
-            used = known | {name: self._defaults[name] for name in unknown}
+            row = [default if math.isnan(value) else value for value, default in zip(row, defaults, strict=True)]
             warnings.append("defaults_used")
         answers = self._answers(batch_id, outputs, campaign_id, unknown, warnings)
-        return answers, {**used, **options, **outputs}
+        return answers, (*names, *options, *outputs), (*row, *options.values(), *outputs.values())
 
-    def _add_campaign(self, known: dict[str, float], campaign_id: str, warnings: list[str]) -> bool:
-        """Add what is known of the campaign of that id, or of the chosen one; false where there is none of that id."""
-        found = self._campaigns.get(campaign_id) if self._campaigns and campaign_id else None
-        if found is None and campaign_id:
-            return False
-        if found is None and self._chosen:
-            found, ended = self._chosen
-            warnings += ["campaign_ended"] if ended else []
-        known["uplift_mean"] = found.uplift_mean if found else math.nan
-        known["campaign_days"] = found.campaign_days if found else math.nan
-        return True
+    def _outputs(
+        self, position: int, row: Sequence[float], options: Mapping[str, Any], *, ready: bool
+    ) -> Mapping[str, Any]:
+        """The precomputed ones where there are some and they are `ready` for the call, else the model's."""
+        table = self._precomputed
+        if table is not None and ready:
+            return dict(zip(table.dtype.names or (), table.item(position), strict=True))
+        outputs: Mapping[str, Any] = self._predict(dict(zip(self.served.names, row, strict=True)), options)
+        return outputs
 
-    def _list(self, call: Call, batch_id: str, entity_id: int, position: int) -> tuple[Answers, Logged] | None:
+    def _campaign(self, campaign_id: str, warnings: list[str]) -> Campaign | None:
+        """The campaign of that id, or the chosen one."""
+        if campaign_id:
+            return self._campaigns.get(campaign_id) if self._campaigns else None
+        found, ended = self._chosen or (None, False)
+        warnings += ["campaign_ended"] if ended else []
+        return found
+
+    def _list(self, call: Call, batch_id: str, entity_id: int, position: int) -> Answered | None:
         """The list that was computed ahead for the customer's history."""
         if call.recommend and call.recommend[0] is not NOTHING_ASKED:
             return None
@@ -82,9 +97,9 @@ class Single:
         outputs = self._predict(self.snapshot.digest(position), k, self._as_of_day) if k > 0 else None
         if outputs is None:
             return None
-        asked = {"k": k, "include_repeats": math.nan, "categories": [], "exclude_product_ids": [], "country": ""}
         answers = self._answers(batch_id, outputs, "", [], [*self.served.warnings])
-        return answers, {"history_length": float(self.snapshot.history_length(position)), **asked, **outputs}
+        asked: tuple[Any, ...] = (float(self.snapshot.history_length(position)), k, math.nan, [], [], "")
+        return answers, (*LIST_ASKED, *outputs), (*asked, *outputs.values())
 
     def _answers(
         self, batch_id: str, outputs: Mapping[str, Any], campaign_id: str, unknown: list[str], warnings: list[str]

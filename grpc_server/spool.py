@@ -17,6 +17,8 @@ from typing import Any
 
 import orjson
 
+from grpc_server import record
+
 logger = logging.getLogger(__name__)
 OPEN, CLOSED = ".open", ".jsonl"
 LOCK = "shipping.lock"
@@ -148,10 +150,10 @@ def read_records(path: Path) -> list[Mapping[str, Any]]:
 
     A line that is no JSON can come of the machine's death alone, as pages are written to disk in any order.
     """
-    records = []
+    records: list[Mapping[str, Any]] = []
     for line in _whole_lines(path.read_bytes()).split(b"\n")[:-1]:
         try:
-            records.append(orjson.loads(line))
+            records.append(record.read(line))
         except orjson.JSONDecodeError:
             logger.error("%s has a damaged record of %s bytes, which is left out", path, len(line))
     return records

@@ -68,6 +68,7 @@ class State:
     """All that one call sees: it takes the pointer once, so a swap never changes a call half way.
 
     models: by use case, only those that have one; features: by gold table; challengers: by use case.
+    precomputed: by use case and version, a table of answers with one row for each of the snapshot, named as outputs.
     """
 
     models: Mapping[str, ServedModel] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class State:
     campaigns: CampaignTable | None = None
     challengers: Mapping[str, Challenger] = field(default_factory=dict)
     refused: Sequence[Refusal] = ()
+    precomputed: Mapping[tuple[str, int], Array] = field(default_factory=dict)
 
 
 class StateHolder:

@@ -22,6 +22,13 @@ class _Nowhere(PredictionLog):
         return True
 
 
+def unlogged(state: State) -> Predictor:
+    """The predictor of a state, whose answers nobody waits for: they are neither logged nor counted."""
+    holder = StateHolder()
+    holder.swap(state)
+    return Predictor(holder, _Nowhere(Path()), Metrics(holder))
+
+
 def warm_up(served: ServedModel, state: State) -> None:
     """Let a model answer calls, one by one and as a batch, so that its first real one is no slower than the rest.
 
@@ -32,9 +39,7 @@ def warm_up(served: ServedModel, state: State) -> None:
     snapshot = state.features.get(use_case.feature_table)
     ids = snapshot.arrays()[snapshot.key] if snapshot else np.empty(0)
     chosen = [str(ids[place]) for place in np.linspace(0, len(ids) - 1, min(ROWS, len(ids))).astype(int)]
-    holder = StateHolder()
-    holder.swap(State({use_case.name: served}, state.features, state.campaigns))
-    predictor = Predictor(holder, _Nowhere(Path()), Metrics(holder))
+    predictor = unlogged(State({use_case.name: served}, state.features, state.campaigns))
     for asked in [[entity] for entity in chosen] + [chosen] * bool(chosen):
         answers = predictor.predict(Call(use_case=use_case.name, entity_ids=asked)).outputs[use_case.outputs[0]]
         if any(isinstance(answer, float) and not np.isfinite(answer) for answer in answers):

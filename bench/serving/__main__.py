@@ -14,19 +14,24 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
 import orjson
+from shopsphere.v1 import propensity_pb2
 
 from bench.serving import mlserver_rival
 from bench.serving.calls import RPCS, some_ids
 from bench.serving.copied import copied
 from bench.serving.load import Burst, Target, burst, grpc_target, json_target
+from grpc_server.champions import read_pointer
+from grpc_server.precompute import USE_CASES
 from grpc_server.server import running_server
 from grpc_server.settings import ServerSettings
+from grpc_server.worker import WATCH_SECONDS
 
 IN_FLIGHT = 32
 
@@ -69,6 +74,7 @@ def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterat
     with running_server(settings) as address:
         try:
             serving = settings.serving_dir("live")
+            _wait_for_precomputed(serving)
             customers = some_ids(serving, "gold.customer_features")
             products = some_ids(serving, "gold.product_features")
             targets = [grpc_target("empty", *start("empty"), method="/bench.Empty/Call", messages=[b""])]
@@ -81,9 +87,19 @@ def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterat
                 messages = [message.SerializeToString() for message in asked]
                 method = f"/shopsphere.v1.{service}/{name}"
                 targets.append(grpc_target(name, _worker(), address.grpc_port, method=method, messages=messages))
+            campaign = _campaign(serving)
+            messages = [
+                propensity_pb2.ScorePropensityRequest(customer_id=entity, campaign_id=campaign).SerializeToString()
+                for entity in customers
+            ]
+            method = "/shopsphere.v1.PropensityService/ScorePropensity"
+            targets.append(
+                grpc_target("  of a named campaign", _worker(), address.grpc_port, method=method, messages=messages)
+            )
             fastapi = start("fastapi_onnx", str(serving), str(settings.spool_dir / "bench"))
             bodies = [orjson.dumps({"customer_id": entity}) for entity in customers]
             targets.append(json_target("FastAPI + onnxruntime", *fastapi, path="/score/clv", bodies=bodies))
+            targets.append(json_target("FastAPI, precomputed", *fastapi, path="/precomputed/clv", bodies=bodies))
             old = orjson.dumps({"customer_id": 1, "features": {"monetary": 100.0, "tx_count": 3}})
             targets.append(json_target("old system", *start("old_system"), path="/score/clv", bodies=[old]))
             if mlserver:
@@ -93,6 +109,23 @@ def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterat
             for process in started:
                 process.terminate()
                 process.wait()
+
+
+def _wait_for_precomputed(serving: Path) -> None:
+    """Until the follower has the answers that calls need no model for, and the worker has had time to see them."""
+    deadline = time.monotonic() + 60
+    while len((read_pointer(serving) or {"precomputed": ()})["precomputed"]) < len(USE_CASES):
+        if time.monotonic() > deadline:
+            raise RuntimeError("no answers are precomputed: the server's log says why")
+        time.sleep(0.1)
+    time.sleep(2 * WATCH_SECONDS)
+
+
+def _campaign(serving: Path) -> str:
+    """Some campaign's id."""
+    pointer = read_pointer(serving)
+    assert pointer
+    return str(orjson.loads((serving / pointer["campaigns"]).read_bytes())[0]["campaign_id"])
 
 
 def _mlserver(core: int, started: list[subprocess.Popen[str]]) -> Target:

@@ -1,4 +1,4 @@
-"""The rival: FastAPI written well, with the same lookup, the same ONNX trees and the same log, on one core.
+"""The rival: FastAPI written well, with the same lookup, the same ONNX trees or precomputed answers, and the same log.
 
 python -m bench.serving.fastapi_onnx CORE SERVING_FOLDER SPOOL prints its port.
 """
@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from grpc_server.state import State
 
 
 def make_app(serving: Path, spool: Path) -> FastAPI:
-    """The CLV call alone."""
+    """The CLV call alone: `/score/clv` asks the model, `/precomputed/clv` reads the table."""
     pointer = read_pointer(serving)
     assert pointer
     state = load_state(serving, pointer, State())
@@ -30,11 +31,13 @@ def make_app(serving: Path, spool: Path) -> FastAPI:
     predict = served.model.predict_one
     app = FastAPI(default_response_class=ORJSONResponse)
 
-    @app.post("/score/clv")
-    async def score(request: Request) -> Any:
+    table = state.precomputed["clv", served.version]
+
+    async def answered(request: Request, look_up: Callable[[int, list[float]], float]) -> Any:
         customer = (await request.json())["customer_id"]
-        values = snapshot.row(snapshot.position(int(customer)), served.names)
-        answer = predict(dict(zip(served.names, values, strict=True)), {})["clv_180d"]
+        position = snapshot.position(int(customer))
+        values = snapshot.row(position, served.names)
+        answer = look_up(position, values)
         prediction_id = uuid.uuid4().hex
         log.append(
             orjson.dumps(
@@ -44,14 +47,22 @@ def make_app(serving: Path, spool: Path) -> FastAPI:
                     "use_case": "clv",
                     "model_version": served.version,
                     "predicted_at": datetime.now(UTC).isoformat(),
-                    "columns": {
-                        "clv_180d": [answer],
-                        **{name: [value] for name, value in zip(served.names, values, strict=True)},
-                    },
+                    "names": ["clv_180d", *served.names],
+                    "row": [answer, *values],
                 }
             )
         )
         return ORJSONResponse({"customer_id": customer, "clv_180d": answer, "prediction_id": prediction_id})
+
+    @app.post("/score/clv")
+    async def score(request: Request) -> Any:
+        return await answered(
+            request, lambda _, values: predict(dict(zip(served.names, values, strict=True)), {})["clv_180d"]
+        )
+
+    @app.post("/precomputed/clv")
+    async def precomputed(request: Request) -> Any:
+        return await answered(request, lambda position, _: table.item(position)[0])
 
     return app
 

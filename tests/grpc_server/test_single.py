@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import orjson
 import pytest
 
 from grpc_server.call import Call
@@ -11,6 +10,7 @@ from grpc_server.metrics import Metrics
 from grpc_server.prediction_log import PredictionLog
 from grpc_server.predictor import Predictor
 from grpc_server.single import singles
+from grpc_server.spool import read_records
 from grpc_server.state import State, StateHolder
 from training import tabular
 from training.columns import object_array
@@ -59,8 +59,8 @@ def core(state, spool):
 
     def logged():
         log.close()
-        lines = [line for path in sorted(spool.glob("*/*.jsonl")) for line in path.read_bytes().splitlines()]
-        return [{**orjson.loads(line), "predicted_at": "", "ids": ""} for line in lines]
+        records = [record for path in sorted(spool.glob("*/*.jsonl")) for record in read_records(path)]
+        return [{**record, "predicted_at": "", "ids": ""} for record in records]
 
     return predictor, logged
 

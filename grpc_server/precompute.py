@@ -1,0 +1,95 @@
+"""Answers made before anybody asks: what a model says about every row of a snapshot, dropped by the follower.
+
+A call that names a customer and nothing else then costs a look into a table instead of a model. It is an addition:
+until the table is there, and for every other call, the model is asked.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grpc_server.call import Call
+from grpc_server.champions import load_state, precomputed_path, read_pointer
+from grpc_server.state import State
+from grpc_server.warm_up import unlogged
+from training.artifact import ArtifactError
+
+logger = logging.getLogger(__name__)
+USE_CASES = ("clv", "propensity")
+"""Those whose model costs more than all else in a call; a propensity is for the campaign that the server chooses."""
+ROWS = 2_000
+SECONDS = 0.5
+"""How long the follower computes before it looks at registry and lake again."""
+
+
+class Precompute:
+    """Computes what is missing, some rows at each look."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._going: dict[str, Iterator[None]] = {}
+        self._failed: set[str] = set()
+
+    def look(self) -> dict[str, Any]:
+        """The pointer's `precomputed`: the finished tables of what it says now."""
+        pointer = read_pointer(self._folder) or {}
+        wanted = {
+            path: answering for answering in _answering(pointer) if (path := precomputed_path(pointer, *answering))
+        }
+        self._going = {path: going for path, going in self._going.items() if path in wanted}
+        deadline = time.monotonic() + SECONDS
+        for path, (name, version) in wanted.items():
+            if path not in self._failed and not (self._folder / path).exists():
+                self._going.setdefault(path, self._compute(self._folder / path, pointer, name, version))
+                self._go_on(path, deadline)
+        return {"precomputed": [path for path in wanted if (self._folder / path).exists()]}
+
+    def _go_on(self, path: str, deadline: float) -> None:
+        try:
+            for _ in self._going[path]:
+                if time.monotonic() > deadline:
+                    return
+        except FileNotFoundError:
+            logger.info("%s was replaced while it was computed", path)
+        except Exception:  # calls ask the model then, as they did so far
+            logger.exception("%s cannot be computed", path)
+            self._failed.add(path)
+        del self._going[path]
+
+    def _compute(self, path: Path, pointer: Mapping[str, Any], name: str, version: int) -> Iterator[None]:
+        """Write the table, with a pause after every `ROWS` rows."""
+        entries = [part[name] for part in (pointer["models"], pointer["challengers"]) if name in part]
+        entry = next(entry for entry in entries if entry["version"] == version)
+        alone = {**pointer, "models": {name: entry}, "challengers": {}, "refused": [], "precomputed": []}
+        state = load_state(self._folder, alone, State())
+        if name not in state.models:
+            raise ArtifactError(f"version {version} of {name} is refused")
+        predictor = unlogged(state)
+        snapshot = state.features[state.models[name].use_case.feature_table]
+        ids = snapshot.arrays()[snapshot.key]
+        unfinished, table = path.with_suffix(".part"), None
+        for start in range(0, len(ids), ROWS):
+            rows = slice(start, start + ROWS)
+            outputs = predictor.predict(
+                Call(use_case=name, entity_ids=[str(one) for one in ids[rows].tolist()])
+            ).outputs
+            if table is None:
+                columns = [(output, np.float64) for output in outputs]
+                table = np.lib.format.open_memmap(unfinished, mode="w+", dtype=columns, shape=(len(ids),))
+            for output, values in outputs.items():
+                table[output][rows] = values
+            yield
+        if table is not None:
+            table.flush()
+            unfinished.rename(path)
+
+
+def _answering(pointer: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Use case and version of the models that answer calls; a challenger in the shadow is not one."""
+    champions = pointer.get("models", {}).items()
+    canaries = ((name, entry) for name, entry in pointer.get("challengers", {}).items() if entry["percent"])
+    return [(name, entry["version"]) for name, entry in (*champions, *canaries) if name in USE_CASES]
