@@ -29,6 +29,8 @@ from training.registry import Registry
 
 logger = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
+GIVES_WAY = 5
+"""How much nicer than a worker it is, whose calls should not wait for it where they share a core."""
 
 
 class Follower:
@@ -105,6 +107,7 @@ def main() -> None:
     parser.add_argument("--as-of", type=datetime.fromisoformat)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s follower %(message)s")
+    os.nice(GIVES_WAY)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     parent = os.getppid()

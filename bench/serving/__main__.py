@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,11 +26,10 @@ from bench.serving import mlserver_rival
 from bench.serving.calls import RPCS, some_ids
 from bench.serving.copied import copied
 from bench.serving.load import Burst, Target, burst, grpc_target, json_target
+from bench.serving.ours import keep_to, wait_for_precomputed, worker
 from grpc_server.champions import read_pointer
-from grpc_server.precompute import USE_CASES
 from grpc_server.server import running_server
 from grpc_server.settings import ServerSettings
-from grpc_server.worker import WATCH_SECONDS
 
 IN_FLIGHT = 32
 
@@ -51,8 +49,7 @@ def main() -> None:
         settings = copied(arguments.var, Path(scratch))
         with candidates(settings, cores[0], mlserver=arguments.mlserver) as targets:
             for target in targets:
-                for thread in Path(f"/proc/{target.pid}/task").iterdir():
-                    os.sched_setaffinity(int(thread.name), {cores[0]})
+                keep_to(target.pid, cores[0])
             report(targets, rounds=arguments.rounds, calls=arguments.calls, core=cores[-1])
 
 
@@ -74,7 +71,7 @@ def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterat
     with running_server(settings) as address:
         try:
             serving = settings.serving_dir("live")
-            _wait_for_precomputed(serving)
+            wait_for_precomputed(serving)
             customers = some_ids(serving, "gold.customer_features")
             products = some_ids(serving, "gold.product_features")
             targets = [grpc_target("empty", *start("empty"), method="/bench.Empty/Call", messages=[b""])]
@@ -86,7 +83,7 @@ def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterat
                 )
                 messages = [message.SerializeToString() for message in asked]
                 method = f"/shopsphere.v1.{service}/{name}"
-                targets.append(grpc_target(name, _worker(), address.grpc_port, method=method, messages=messages))
+                targets.append(grpc_target(name, worker(), address.grpc_port, method=method, messages=messages))
             campaign = _campaign(serving)
             messages = [
                 propensity_pb2.ScorePropensityRequest(customer_id=entity, campaign_id=campaign).SerializeToString()
@@ -94,7 +91,7 @@ def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterat
             ]
             method = "/shopsphere.v1.PropensityService/ScorePropensity"
             targets.append(
-                grpc_target("  of a named campaign", _worker(), address.grpc_port, method=method, messages=messages)
+                grpc_target("  of a named campaign", worker(), address.grpc_port, method=method, messages=messages)
             )
             fastapi = start("fastapi_onnx", str(serving), str(settings.spool_dir / "bench"))
             bodies = [orjson.dumps({"customer_id": entity}) for entity in customers]
@@ -109,16 +106,6 @@ def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterat
             for process in started:
                 process.terminate()
                 process.wait()
-
-
-def _wait_for_precomputed(serving: Path) -> None:
-    """Until the follower has the answers that calls need no model for, and the worker has had time to see them."""
-    deadline = time.monotonic() + 60
-    while len((read_pointer(serving) or {"precomputed": ()})["precomputed"]) < len(USE_CASES):
-        if time.monotonic() > deadline:
-            raise RuntimeError("no answers are precomputed: the server's log says why")
-        time.sleep(0.1)
-    time.sleep(2 * WATCH_SECONDS)
 
 
 def _campaign(serving: Path) -> str:
@@ -151,18 +138,6 @@ def _answers(port: int) -> None:
     """
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         grpc.channel_ready_future(channel).result(60)
-
-
-def _worker() -> int:
-    """The process of the server's one worker, a child of this process."""
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"grpc_server.worker" in (path / "cmdline").read_bytes():
-                return int(path.name)
-        except OSError:
-            continue  # it has ended meanwhile
-    raise RuntimeError("the server has no worker")
 
 
 def report(targets: list[Target], *, rounds: int, calls: int, core: int) -> None:

@@ -21,8 +21,13 @@ RPCS = {
 
 def some_ids(serving: Path, table: str) -> list[str]:
     """Ids of a table that a server serves, from all over it."""
+    return ids_of(serving, table, IDS)
+
+
+def ids_of(serving: Path, table: str, count: int) -> list[str]:
+    """So many of them; some come again where there are fewer."""
     pointer = read_pointer(serving)
     assert pointer
     snapshot = FeatureSnapshot(serving / pointer["features"][table])
     ids = snapshot.arrays()[snapshot.key]
-    return [str(ids[place]) for place in np.linspace(0, len(ids) - 1, IDS).astype(int)]
+    return [str(ids[place]) for place in np.linspace(0, len(ids) - 1, count).astype(int)]

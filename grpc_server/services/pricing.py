@@ -22,7 +22,8 @@ class PricingService(pricing_pb2_grpc.PricingServiceServicer):
         self._predictor = predictor
 
     def SuggestPrice(self, request: pb.SuggestPriceRequest, context: Any) -> pb.SuggestPriceResponse:
-        bounds: dict[str, Any] = {name: wire.optional([request], name) for name in BOUNDS}
+        given: Any = request
+        bounds: dict[str, Any] = {name: wire.optional([given], name) for name in BOUNDS if given.HasField(name)}
         answers = self._predictor.predict(wire.call("pricing", request.product_id, request, **bounds))
         answers.check_first()
         elasticity, low, high = _elasticity(answers, 0)
