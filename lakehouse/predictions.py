@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from lakehouse.storage import Lake
@@ -33,10 +34,10 @@ def append_records(lake: Lake, records: Sequence[Mapping[str, Any]], *, app_id: 
 def _frame(records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """The rows of one use case: column by column, as a frame per record would take a hundred times as long."""
     counts = [len(record["ids"]) for record in records]
+    places = np.repeat(np.arange(len(records)), counts)
 
     def repeated(name: str, dtype: pl.DataType, convert: Callable[[Any], Any] = lambda value: value) -> pl.Series:
-        given = (convert(record[name]) for record in records)
-        return pl.Series(name, [value for value, n in zip(given, counts, strict=True) for _ in range(n)], dtype=dtype)
+        return pl.Series(name, [convert(record[name]) for record in records], dtype=dtype).gather(places)
 
     def listed(name: str, values: str, dtype: pl.DataType) -> pl.Series:
         return pl.Series(name, [value for record in records for value in record[values]], dtype=dtype)
@@ -47,11 +48,18 @@ def _frame(records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
         *(repeated(name, pl.String()) for name in ("use_case", "model_name", "alias", "feature_table")),
         *(repeated(name, pl.Int32()) for name in ("model_version", "feature_version")),
         *(repeated(name, pl.Datetime("us"), _naive) for name in ("as_of", "predicted_at")),
-        *(listed(name, name, pl.List(pl.String)) for name in LISTS),
+        *(_few_lists(name, [value for record in records for value in record[name]]) for name in LISTS),
     ]
     names = dict.fromkeys(name for record in records for name in record["columns"])
     own = (_column(name, _values(name, records, counts)) for name in names)
     return pl.DataFrame([*fixed, *(column for column in own if column is not None)])
+
+
+def _few_lists(name: str, values: Sequence[Sequence[str]]) -> pl.Series:
+    """Lists of text of which few differ: Polars takes each list from Python on its own, which is most of a commit."""
+    places: dict[tuple[str, ...], int] = {}
+    codes = [places.setdefault(tuple(value), len(places)) for value in values]
+    return pl.Series(name, [list(value) for value in places], dtype=pl.List(pl.String)).gather(codes)
 
 
 def _values(name: str, records: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> list[Any]:
