@@ -5,7 +5,7 @@ from typing import Any
 from shopsphere.v1 import clv_pb2 as pb
 from shopsphere.v1 import clv_pb2_grpc
 
-from grpc_server.call import Answers, Call
+from grpc_server.call import Call
 from grpc_server.predictor import Predictor
 from grpc_server.services import wire
 
@@ -32,12 +32,6 @@ class ClvService(clv_pb2_grpc.ClvServiceServicer):
         ids = wire.batch_ids(request, "customer_id")
         overrides, max_ages = wire.overrides(request), wire.max_ages(request.requests)
         answers = self._predictor.predict(Call(use_case="clv", entity_ids=ids, overrides=overrides, max_ages=max_ages))
-        results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
-        return pb.BatchPredictClvResponse(results=results, metadata=wire.batch_metadata(answers))
-
-
-def _result(answers: Answers, item: int, customer_id: str) -> pb.ClvResult:
-    error = answers.errors[item]
-    if error is not None:
-        return pb.ClvResult(customer_id=customer_id, error=wire.item_error(error))
-    return pb.ClvResult(customer_id=customer_id, **{name: values[item] for name, values in answers.outputs.items()})
+        response = pb.BatchPredictClvResponse(metadata=wire.batch_metadata(answers))
+        wire.add_results(response.results, answers, {"customer_id": ids, **answers.outputs})
+        return response

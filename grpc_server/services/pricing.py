@@ -12,6 +12,7 @@ from grpc_server.call import Answers, Array, Call
 from grpc_server.predictor import Predictor
 from grpc_server.services import wire
 
+INTERVAL = ("elasticity", "elasticity_p5", "elasticity_p95")
 BOUNDS = ("min_price", "max_price", "unit_cost")
 
 
@@ -26,15 +27,10 @@ class PricingService(pricing_pb2_grpc.PricingServiceServicer):
         bounds: dict[str, Any] = {name: wire.optional([given], name) for name in BOUNDS if given.HasField(name)}
         answers = self._predictor.predict(wire.call("pricing", request.product_id, request, **bounds))
         answers.check_first()
-        elasticity, low, high = _elasticity(answers, 0)
         response = pb.SuggestPriceResponse(
             product_id=request.product_id,
-            price_suggested=answers.outputs["price_suggested"][0],
-            reason=answers.outputs["price_reason"][0],
             explanation=_explanation(answers) if answers.explanation else None,
-            elasticity=elasticity,
-            elasticity_p5=low,
-            elasticity_p95=high,
+            **{name: values[0] for name, values in _columns(answers).items()},
         )
         wire.trace(response.metadata, answers)
         return response
@@ -49,8 +45,9 @@ class PricingService(pricing_pb2_grpc.PricingServiceServicer):
         answers = self._predictor.predict(
             Call(use_case="pricing", entity_ids=ids, overrides=overrides, max_ages=max_ages, **bounds)
         )
-        results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
-        return pb.BatchSuggestPriceResponse(results=results, metadata=wire.batch_metadata(answers))
+        response = pb.BatchSuggestPriceResponse(metadata=wire.batch_metadata(answers))
+        wire.add_results(response.results, answers, {"product_id": ids, **_columns(answers)})
+        return response
 
 
 def _column(values: Sequence[float]) -> Array | None:
@@ -59,25 +56,15 @@ def _column(values: Sequence[float]) -> Array | None:
     return np.where(np.isnan(column), np.inf, column) if len(values) else None
 
 
-def _result(answers: Answers, item: int, product_id: str) -> pb.PriceResult:
-    error = answers.errors[item]
-    if error is not None:
-        return pb.PriceResult(product_id=product_id, error=wire.item_error(error))
-    elasticity, low, high = _elasticity(answers, item)
-    return pb.PriceResult(
-        product_id=product_id,
-        price_suggested=answers.outputs["price_suggested"][item],
-        reason=answers.outputs["price_reason"][item],
-        elasticity=elasticity,
-        elasticity_p5=low,
-        elasticity_p95=high,
-    )
-
-
-def _elasticity(answers: Answers, item: int) -> list[float | None]:
-    """The elasticity and the ends of its interval; None where it is not identified."""
-    found = [answers.outputs[name][item] for name in ("elasticity", "elasticity_p5", "elasticity_p95")]
-    return [None if math.isnan(value) else value for value in found]
+def _columns(answers: Answers) -> dict[str, Sequence[Any]]:
+    """The fields of the answers, one entry per item; elasticity and its interval None where it is not identified."""
+    outputs = answers.outputs
+    if not outputs:  # no item could be answered
+        return {}
+    found: dict[str, Sequence[Any]] = {"price_suggested": outputs["price_suggested"], "reason": outputs["price_reason"]}
+    for name in INTERVAL:
+        found[name] = [None if value is None or math.isnan(value) else value for value in outputs[name]]
+    return found
 
 
 def _explanation(answers: Answers) -> pb.PriceExplanation:

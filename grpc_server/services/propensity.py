@@ -5,7 +5,7 @@ from typing import Any
 from shopsphere.v1 import propensity_pb2 as pb
 from shopsphere.v1 import propensity_pb2_grpc
 
-from grpc_server.call import Answers, Call
+from grpc_server.call import Call
 from grpc_server.errors import UNKNOWN_CAMPAIGN
 from grpc_server.predictor import Predictor
 from grpc_server.services import wire
@@ -50,16 +50,7 @@ class PropensityService(propensity_pb2_grpc.PropensityServiceServicer):
         for error in answers.errors if request.campaign_id else ():
             if error and error.reason == UNKNOWN_CAMPAIGN:
                 raise error  # it is one campaign for all
-        results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
-        return pb.BatchScorePropensityResponse(results=results, metadata=wire.batch_metadata(answers))
-
-
-def _result(answers: Answers, item: int, customer_id: str) -> pb.PropensityResult:
-    error = answers.errors[item]
-    if error is not None:
-        return pb.PropensityResult(customer_id=customer_id, error=wire.item_error(error))
-    return pb.PropensityResult(
-        customer_id=customer_id,
-        prob_response=answers.outputs["prob_response"][item],
-        campaign_id=answers.campaign_ids[item],
-    )
+        response = pb.BatchScorePropensityResponse(metadata=wire.batch_metadata(answers))
+        columns = {"customer_id": ids, "campaign_id": answers.campaign_ids, **answers.outputs}
+        wire.add_results(response.results, answers, columns)
+        return response

@@ -35,21 +35,11 @@ class SegmentationService(segmentation_pb2_grpc.SegmentationServiceServicer):
         answers = self._predictor.predict(
             Call(use_case="segmentation", entity_ids=ids, overrides=overrides, max_ages=max_ages)
         )
-        results = [_result(answers, item, entity) for item, entity in enumerate(ids)]
-        return pb.BatchAssignSegmentResponse(results=results, metadata=wire.batch_metadata(answers))
+        response = pb.BatchAssignSegmentResponse(metadata=wire.batch_metadata(answers))
+        wire.add_results(response.results, answers, {"customer_id": ids, **answers.outputs})
+        return response
 
 
 def _profile(answers: Answers) -> pb.SegmentProfile | None:
     found = answers.explanation.get("profile")
     return pb.SegmentProfile(**found) if found else None
-
-
-def _result(answers: Answers, item: int, customer_id: str) -> pb.SegmentResult:
-    error = answers.errors[item]
-    if error is not None:
-        return pb.SegmentResult(customer_id=customer_id, error=wire.item_error(error))
-    return pb.SegmentResult(
-        customer_id=customer_id,
-        cluster_id=answers.outputs["cluster_id"][item],
-        segment_name=answers.outputs["segment_name"][item],
-    )

@@ -1,7 +1,7 @@
 """Between messages and the core: what all five services do alike."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -144,6 +144,19 @@ def _challenger(answers: Answers) -> common_pb2.ModelVersion | None:
     if (served := answers.challenger) is None:
         return None
     return common_pb2.ModelVersion(name=served.use_case.name, version=served.version, alias=served.alias)
+
+
+def add_results(results: Any, answers: Answers, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Add a batch's results to their field, each with its entry of the columns; one that has an error has no more.
+
+    The first column is the id. A message built in its place costs half of one that is copied there.
+    """
+    key = next(iter(columns))
+    for item, error in enumerate(answers.errors):
+        if error is None:
+            results.add(**{name: values[item] for name, values in columns.items()})
+        else:
+            results.add(**{key: columns[key][item]}, error=item_error(error))
 
 
 def item_error(error: CallError | None) -> common_pb2.ItemError | None:
