@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from grpc_server.live import Followed
     from training.promotions import PromotionReport
 
 UseCase = Annotated[str, typer.Argument(help="The use case.")]
@@ -31,7 +32,22 @@ def promote(
     typer.echo(verdict.line())
     if verdict.decision == "refused":
         raise typer.Exit(1)
-    _follow(verdict, verdict.version)
+    settle_promotion(verdict)
+
+
+def settle_promotion(verdict: "PromotionReport") -> None:
+    """Wait for the workers; what none of them takes is not left as the champion, as the next server would have none.
+
+    Raises:
+        typer.Exit: a worker did not take it.
+    """
+    followed = _followed(verdict, verdict.version)
+    if followed and not followed.serving and followed.reasons and verdict.from_version is not None:
+        from training.promote import rollback as run
+        from training.settings import TrainingSettings
+
+        typer.echo(run(verdict.use_case, settings=TrainingSettings()).line())
+    _all_must_have_taken(followed)
 
 
 def rollback(use_case: UseCase) -> None:
@@ -41,7 +57,7 @@ def rollback(use_case: UseCase) -> None:
 
     report = run(use_case, settings=TrainingSettings())
     typer.echo(report.line())
-    _follow(report, report.version)
+    _all_must_have_taken(_followed(report, report.version))
 
 
 def canary(
@@ -74,12 +90,12 @@ def _try(use_case: str, version: int | None, *, percent: int, stop: bool) -> Non
     else:
         report = trial.start(use_case, version, percent=percent, settings=TrainingSettings())
     typer.echo(report.line())
-    _follow(report, version, alias="challenger", percent=None if stop else percent)
+    _all_must_have_taken(_followed(report, version, alias="challenger", percent=None if stop else percent))
 
 
-def _follow(
+def _followed(
     report: "PromotionReport", version: int | None, *, alias: str = "champion", percent: int | None = None
-) -> None:
+) -> "Followed | None":
     """Wait for the workers of a server that runs here, and say how they took it; elsewhere they follow as quickly."""
     from grpc_server.live import follow
     from grpc_server.settings import ServerSettings
@@ -88,8 +104,12 @@ def _follow(
     followed = follow(serving, report.use_case, version, alias=alias, percent=percent)
     if followed is not None:
         typer.echo(followed.line())
-        if not followed.live:
-            raise typer.Exit(1)
+    return followed
+
+
+def _all_must_have_taken(followed: "Followed | None") -> None:
+    if followed is not None and not followed.live:
+        raise typer.Exit(1)
 
 
 def models(

@@ -6,16 +6,20 @@ import threading
 import weakref
 
 import pytest
+import typer
 from live_server import EVERY, constant, log, wait
 
 from grpc_server.client import Client
 from grpc_server.follower import Follower
 from grpc_server.live import reports
+from grpc_server.models_cli import settle_promotion
 from grpc_server.state import ServedModel, State, StateHolder
 from lakehouse.errors import StorageError
 from lakehouse.storage import Lake
+from training import promotions
 from training.artifact import ArtifactError
 from training.constant import ConstantModel
+from training.promotions import PromotionReport
 from training.registry import Registry
 from training.use_cases import get
 
@@ -82,6 +86,26 @@ def test_a_version_that_cannot_answer_is_refused_and_the_old_one_serves_on(live,
     registry.set_champion("clv", 2)
     assert live.take(2).live
     assert not any(report.refused for report in reports(live.serving))
+
+
+def test_a_promotion_that_no_worker_takes_is_taken_back(live, registry, following, monkeypatch, capsys):
+    """The alias must not stay with what nobody serves: a server that starts next would have no model."""
+    for name, value in live.settings.environment().items():
+        monkeypatch.setenv(name, value)
+    version = log(registry, constant(5.0, inputs=("monetary", "shoe_size")))
+    registry.set_champion("clv", version)
+    told = {"use_case": "clv", "decision": "promoted", "candidate": version, "version": version}
+    verdict = PromotionReport(**told, from_version=1, reasons=["better"], metrics={})
+    promotions.record(live.lake, verdict)
+
+    with pytest.raises(typer.Exit):
+        settle_promotion(verdict)
+
+    assert registry.champion("clv").version == 1
+    assert "rolled back" in capsys.readouterr().out
+    assert [row["decision"] for row in promotions.decisions(live.lake, "clv")][-2:] == ["promoted", "rolled_back"]
+    wait(lambda: not any(report.refused for report in reports(live.serving)))
+    assert live.ask() == (1.0, 1)
 
 
 def _other_output():
