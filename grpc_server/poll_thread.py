@@ -76,8 +76,20 @@ class _QuickCall:
     def _answer(self) -> None:
         state, call = self._state, self._event
         request, state.request = state.request, None
-        response, proceed = self._run(_server._call_behavior, call, state, self._behavior, request, self._deserializer)
-        if proceed:
-            serialized = _server._serialize_response(call, state, response, self._serializer)
-            if serialized is not None:
-                _server._status(call, state, serialized)
+        try:
+            response = self._run(self._behavior, request, _server._Context(call, state, self._deserializer))
+        except Exception as error:
+            self._run(_server._call_behavior, call, state, _raising(error), request, self._deserializer)
+            return
+        serialized = _server._serialize_response(call, state, response, self._serializer)
+        if serialized is not None:
+            _server._status(call, state, serialized)
+
+
+def _raising(error: Exception) -> Callable[[Any, Any], Any]:
+    """A behaviour that fails so: grpcio makes a status of it."""
+
+    def behavior(request: Any, context: Any) -> Any:
+        raise error
+
+    return behavior
