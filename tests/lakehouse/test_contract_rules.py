@@ -400,7 +400,7 @@ def test_every_row_is_good_or_in_quarantine_for_every_file(tmp_path_factory, emp
         last = number == len(files) - 1
         if built_each_time or last:
             build(lake) if last else build_silver(lake)
-            counts = by_file(lake)
+            counts = by_file(lake, "transactions")
             assert counts.filter(pl.col("rows") != pl.col("good") + pl.col("quarantined")).is_empty()
             silver = lake.scan("silver.transactions").collect()
             assert silver["transaction_id"].n_unique() == silver.height
