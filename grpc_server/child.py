@@ -1,6 +1,7 @@
 """One process of a server, started again when it dies: at once, and ever later if it keeps dying."""
 
 import logging
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -38,6 +39,15 @@ class Child:
             self._start_at, self._started_at = None, now
             self.process = self._spawn()
         return died
+
+
+def orphaned(parent: int) -> bool:
+    """Whether the process that started this one, `parent`, has died, so that nobody will ever stop this one.
+
+    A parent tells its children its pid when it starts them: one that dies while they import has been replaced, as
+    the parent that the system names, before they can ask. In a container the parent may itself be process 1.
+    """
+    return os.getppid() != parent
 
 
 def end(processes: "list[subprocess.Popen[bytes]]", seconds: float) -> None:

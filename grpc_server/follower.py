@@ -3,7 +3,6 @@
 import argparse
 import json
 import logging
-import os
 import shutil
 import signal
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 from grpc_server.admin import admin_server
 from grpc_server.champions import POINTER, read_pointer
+from grpc_server.child import orphaned
 from grpc_server.counters import SUFFIX, Counters
 from grpc_server.live import drop_dead
 from grpc_server.model_drops import ModelDrops
@@ -101,16 +101,16 @@ def _models(pointer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def main() -> None:
-    """Follow until SIGTERM, which means: ship what is left, then end."""
+    """Follow until SIGTERM or the death of the parent, which mean: ship what is left, then end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--as-of", type=datetime.fromisoformat)
+    parser.add_argument("--parent", type=int, required=True, help="pid of who starts this process, which ends with it")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s follower %(message)s")
     os.nice(GIVES_WAY)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    parent = os.getppid()
     try:
         settings = ServerSettings()
         follower = Follower(settings, name=options.name, as_of=options.as_of)
@@ -121,7 +121,7 @@ def main() -> None:
     counters = Counters(settings.metrics_dir(options.name) / f"follower{SUFFIX}")
     shadow = Shadow(settings.serving_dir(options.name), counters)
     with Shipper(settings.spool_dir, Lake(settings), counters, shadow.scored):
-        while not stop.wait(POLL_SECONDS) and os.getppid() == parent:
+        while not stop.wait(POLL_SECONDS) and not orphaned(options.parent):
             try:
                 follower.step()
             except ShopSphereError as error:

@@ -104,7 +104,11 @@ class Supervisor:
         try:
             # A session of their own: Ctrl-C reaches the supervisor alone, which then stops them in order.
             return subprocess.Popen(  # noqa: S603 (our own modules)
-                [sys.executable, "-m", *command], env=environment, stdout=output, stderr=output, start_new_session=True
+                [sys.executable, "-m", *command, "--parent", str(os.getpid())],
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         finally:
             if output:

@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from grpc_server import health
 from grpc_server.champions import POINTER, load_state, read_pointer
+from grpc_server.child import orphaned
 from grpc_server.health import HealthService
 from grpc_server.live import Reporter
 from grpc_server.mount import Mount
@@ -129,21 +130,21 @@ def _pin(core: int) -> None:
 
 
 def main() -> None:
-    """Answer until SIGTERM."""
+    """Answer until SIGTERM, or the death of the parent."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="of the server")
     parser.add_argument("number", type=int, help="of the worker, from 0; one that takes its place has the same")
     parser.add_argument("core", type=int, help="the core that this worker keeps to, counted on where there are fewer")
+    parser.add_argument("--parent", type=int, required=True, help="pid of who starts this process, which ends with it")
     options = parser.parse_args()
     _pin(options.core)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(message)s")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    parent = os.getppid()
     worker = Worker(ServerSettings(), options.name, options.number)
     worker.look()  # who takes a dead one's place has models before it listens
     worker.start()
-    while not stop.is_set() and os.getppid() == parent:
+    while not stop.is_set() and not orphaned(options.parent):
         worker.look()
         stop.wait(WATCH_SECONDS)
     worker.stop()

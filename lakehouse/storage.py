@@ -163,7 +163,8 @@ class Lake:
         """The data files of a version; none where the table does not exist."""
         if version is None and not self.exists(table):
             return []
-        actions = pl.DataFrame(self.delta(table, version).get_add_actions(flatten=False))
+        delta = self._follow(table) if version is None else self.delta(table, version)
+        actions = pl.DataFrame(delta.get_add_actions(flatten=False))
         return [_staged(row) for row in actions.iter_rows(named=True)]
 
     def read_files(self, table: str, files: Sequence[StagedFile], **options: Any) -> pl.LazyFrame:

@@ -1,6 +1,10 @@
 """What tests of all layers share."""
 
+import fcntl
+import os
+import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +26,13 @@ UNMISTAKABLE = 918_273_645
 """The id of the small shop's best customer: where these digits stand, they mean that customer."""
 
 
-def _named(folder: Path) -> Path:
-    """The shop's files with the best customer called so."""
+def _named(folder: Path) -> None:
+    """Call the best customer so in the shop's files."""
     sales = pl.read_csv(folder / "transactions.csv", infer_schema=False)
     best = sales.group_by("customer_id").len().sort("len", "customer_id")["customer_id"][-1]
     for table in ("customers", "events", "transactions"):
         rows = pl.read_csv(folder / f"{table}.csv", infer_schema=False)
         rows.with_columns(pl.col("customer_id").replace(best, str(UNMISTAKABLE))).write_csv(folder / f"{table}.csv")
-    return folder
 
 
 def _content(path: Path) -> bytes:
@@ -59,22 +62,51 @@ def naming():
 
 
 @pytest.fixture(scope="session")
-def tiny_csvs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The five CSVs of a small generated shop of 500 days."""
-    folder = tmp_path_factory.mktemp("tiny_csvs")
-    synthetic.write(folder, customers=500, products=40)
-    return _named(folder)
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Gives a folder that is made once for all processes of the run, which only read it: who comes later waits."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # what a process left whose making failed
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def tiny_lake(tmp_path_factory: pytest.TempPathFactory, tiny_csvs: Path) -> Lake:
+def tiny_csvs(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The five CSVs of a small generated shop of 500 days."""
+
+    def make(folder: Path) -> None:
+        synthetic.write(folder, customers=500, products=40)
+        _named(folder)
+
+    return made_once("tiny_csvs", make)
+
+
+@pytest.fixture(scope="session")
+def tiny_lake(made_once: Callable[[str, Callable[[Path], object]], Path], tiny_csvs: Path) -> Lake:
     """The small shop, ingested and built; tests only read it."""
-    lake = Lake(Settings(var_dir=tmp_path_factory.mktemp("tiny_lake"), lake_root=""))
-    ingest(lake, str(tiny_csvs))
-    build(lake)
-    for table in ("gold.customer_features", "gold.product_features", "gold.interactions"):
-        label_features(lake, table)
-    return lake
+
+    def lake_in(folder: Path) -> Lake:
+        return Lake(Settings(var_dir=folder, lake_root=""))
+
+    def make(folder: Path) -> None:
+        lake = lake_in(folder)
+        ingest(lake, str(tiny_csvs))
+        build(lake)
+        for table in ("gold.customer_features", "gold.product_features", "gold.interactions"):
+            label_features(lake, table)
+
+    return lake_in(made_once("tiny_lake", make))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ proportional set size (what a process has alone, and its share of what it has wi
 
 import argparse
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -147,6 +148,7 @@ def start(settings: ServerSettings, number: int) -> Started:
     port = _free_port()
     given = settings.model_copy(update={"grpc_port": port, "rest_port": _free_port()})
     command = [sys.executable, "-m", "grpc_server.worker", "live", str(number), str(number)]
+    command += ["--parent", str(os.getpid())]
     begin = time.perf_counter()
     process = subprocess.Popen(command, env=given.environment(), stderr=subprocess.DEVNULL)
     while True:

@@ -124,7 +124,7 @@ class Gold:
         versions = {table: lake.version(table) for table in SOURCES}
         self.silver = Silver(lake, versions, self._state[BUCKETS], first, clock)
         self.rows: dict[str, int] = {}
-        self._changes = {table: changes(lake, table, self._state) for table in tables}
+        self._changes = changes(lake, tables, self._state)
 
     def build(self, run: Run) -> None:
         """Bring all tables up to date."""

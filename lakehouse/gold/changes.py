@@ -1,6 +1,6 @@
 """What changed in silver since a gold table was built: for each bucket, the moment from which its history differs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,16 +36,22 @@ def state(lake: Lake) -> dict[str, int]:
     return known | {HISTORY: lake.transaction(HISTORY, BATCH) or 0, BUCKETS: buckets}
 
 
-def changes(lake: Lake, table: str, now: Mapping[str, int]) -> Changes:
-    """What changed since the gold table was built, by what its last commit recorded of silver."""
-    built = {name: lake.transaction(table, name) for name in now}
+def changes(lake: Lake, tables: Iterable[str], now: Mapping[str, int]) -> dict[str, Changes]:
+    """What changed since each gold table was built, by what its last commit recorded of silver.
+
+    Tables that were built of the same silver, as all of them usually were, share one answer.
+    """
+    built = {table: tuple(lake.transaction(table, name) for name in now) for table in tables}
+    found = {recorded: _since(lake, dict(zip(now, recorded, strict=True)), now) for recorded in set(built.values())}
+    return {table: found[recorded] for table, recorded in built.items()}
+
+
+def _since(lake: Lake, built: Mapping[str, int | None], now: Mapping[str, int]) -> Changes:
     buckets = now[BUCKETS]
-    everything = Changes(dict.fromkeys(range(buckets), ALWAYS), products=True)
     if None in built.values() or built[BUCKETS] != buckets:
-        return everything
-    new = pl.concat(
-        lake.scan(CHANGES).filter(pl.col("table") == name, pl.col(BATCH) > built[f"silver.{name}"]) for name in REQUIRED
-    ).collect()
+        return Changes(dict.fromkeys(range(buckets), ALWAYS), products=True)
+    later = [(pl.col("table") == name) & (pl.col(BATCH) > (built[f"silver.{name}"] or 0)) for name in REQUIRED]
+    new = lake.scan(CHANGES).filter(pl.any_horizontal(later)).collect()
     since: dict[int, datetime] = {}
     for bucket, moment in [
         *new.select("bucket", "since").iter_rows(),

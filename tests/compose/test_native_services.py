@@ -58,7 +58,9 @@ def test_mlflow(service: Callable[..., object], free_port: Callable[[], int], tm
     url = f"http://127.0.0.1:{port}/health"
     database = "postgresql+psycopg2://shopsphere:${POSTGRES_PASSWORD}@postgres:5432/mlflow"
     places = {database: f"sqlite:///{tmp_path / 'mlflow.db'}", "s3://mlflow": str(tmp_path / "artifacts")}
-    with service(native("mlflow", {EVERYWHERE: "127.0.0.1", "--port=5000": f"--port={port}", **places}), url=url):
+    command = native("mlflow", {EVERYWHERE: "127.0.0.1", "--port=5000": f"--port={port}", **places})
+    jobs = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
+    with service(command, url=url, **{jobs: SERVICES["mlflow"]["environment"][jobs]}):
         assert healthy(url)
 
 

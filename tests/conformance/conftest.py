@@ -1,5 +1,6 @@
 """The server that is held to the contract: one of our own on a small shop, or any at SHOPSPHERE_TEST_SERVER."""
 
+import json
 import os
 import shutil
 import urllib.request
@@ -19,6 +20,7 @@ from training.registry import Registry
 from training.train import register
 from training.use_cases import USE_CASES
 
+VERSIONS = "versions.json"
 SERVER, REST = "SHOPSPHERE_TEST_SERVER", "SHOPSPHERE_TEST_REST"
 
 
@@ -40,11 +42,17 @@ class Registered:
     """A small shop's lake and a fitted model of each use case, registered but no champion yet."""
 
     folder: Path
-    versions: dict[str, int]
+    copies: Path
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version of each use case."""
+        found: dict[str, int] = json.loads((self.folder / VERSIONS).read_text())
+        return found
 
     def settings(self, name: str) -> ServerSettings:
         """The settings of a server with a registry of its own, a copy, which `name` tells from the others."""
-        var = self.folder.with_name(f"{self.folder.name}-{name}")
+        var = self.copies / name
         if not var.exists():
             shutil.copytree(self.folder, var)
         return _settings(var)
@@ -57,19 +65,25 @@ def _settings(var: Path) -> ServerSettings:
 
 
 @pytest.fixture(scope="session")
-def registered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Registered:
+def registered(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    made_once: Callable[[str, Callable[[Path], object]], Path],
+) -> Registered:
     """Real models, fitted on the small shop without being examined: what they are worth is not the question here."""
     if SERVER in os.environ:
         pytest.skip(f"needs a server of its own, and {SERVER} names another one")
     tiny_lake: Lake = request.getfixturevalue("tiny_lake")
-    folder = tmp_path_factory.mktemp("conformance")
-    shutil.copytree(tiny_lake.root, folder / "lake")
-    settings = _settings(folder)
-    registry, versions = Registry(settings), {}
-    for use_case in USE_CASES:
-        data = use_case.dataset(tiny_lake)
-        versions[use_case.name] = register(registry, use_case, use_case.fit(data), data=data, metrics={}).version
-    return Registered(folder, versions)
+
+    def make(folder: Path) -> None:
+        shutil.copytree(tiny_lake.root, folder / "lake")
+        registry, versions = Registry(_settings(folder)), {}
+        for use_case in USE_CASES:
+            data = use_case.dataset(tiny_lake)
+            versions[use_case.name] = register(registry, use_case, use_case.fit(data), data=data, metrics={}).version
+        (folder / VERSIONS).write_text(json.dumps(versions))
+
+    return Registered(made_once("registered", make), tmp_path_factory.mktemp("registered"))
 
 
 @pytest.fixture(scope="session")

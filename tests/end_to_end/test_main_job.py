@@ -202,9 +202,10 @@ def test_rest_says_what_is_ready(served):
 
 
 ANSWERING = """
+import os
 import sys
 from grpc_server import worker
-sys.argv = ["worker", "live", "7", "0"]
+sys.argv = ["worker", "live", "7", "0", "--parent", str(os.getppid())]
 worker.main()
 print(*(name for name in sys.modules if "." not in name))
 """

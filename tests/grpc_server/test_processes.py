@@ -54,17 +54,22 @@ def until(reached, what, seconds=60.0):
         threading.Event().wait(0.02)
 
 
-def workers(settings):
-    """The living workers of the server that has this folder."""
+def processes(settings, kind):
+    """The living processes of that kind of the server that has this folder."""
     variable = f"SHOPSPHERE_VAR={settings.var_dir}\0".encode()
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             state = (path / "stat").read_text().rpartition(")")[2].split()[0]
             ours = variable in (path / "environ").read_bytes()
-            if ours and state != "Z" and b"grpc_server.worker" in (path / "cmdline").read_bytes():
+            if ours and state != "Z" and f"grpc_server.{kind}".encode() in (path / "cmdline").read_bytes():
                 found.append(int(path.name))
     return found
+
+
+def workers(settings):
+    """The living workers."""
+    return processes(settings, "worker")
 
 
 class Load:
@@ -161,6 +166,29 @@ def test_sigterm_answers_every_call_that_was_taken(settings):
         until(lambda: load.failures, "callers do not see that it has gone")
     assert set(load.answered) == set(logged(settings) - before)
     assert {"UNAVAILABLE", "CANCELLED"} >= {name for name in load.failures if name.isupper()}
+
+
+def test_processes_that_start_as_the_supervisor_dies_end_too(settings):
+    """Killed while they import, it leaves no orphan: they know whose children they are before they look."""
+    ports = settings.model_copy(update={"grpc_port": _free_port(), "rest_port": _free_port()})
+    command = [str(Path(sys.executable).parent / "shopsphere"), "serve"]
+
+    def left(*kinds):
+        return [pid for kind in kinds for pid in processes(settings, kind)]
+
+    with subprocess.Popen(command, env=ports.environment()) as process:  # noqa: S603
+        until(lambda: left("follower") and len(left("worker")) == 2, "they were not started")
+        started = left("follower", "worker")
+        for pid in started:
+            os.kill(pid, signal.SIGSTOP)  # none gets beyond its imports before the supervisor has gone
+        process.kill()
+    for pid in started:
+        os.kill(pid, signal.SIGCONT)
+    try:
+        until(lambda: not left("follower", "worker"), "they live on as orphans")
+    finally:
+        for pid in left("follower", "worker"):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_second_server_of_the_name_is_refused(settings):

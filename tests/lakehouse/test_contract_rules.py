@@ -1,6 +1,8 @@
 """The contract: what each quirk of raw data becomes, and that no row is lost on the way."""
 
 import gzip
+import itertools
+import shutil
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,12 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
 from lakehouse.build import build
-from lakehouse.contracts import REQUIRED, TABLES, rules
+from lakehouse.contracts import REQUIRED, TABLES, key_of, rules
 from lakehouse.errors import SourceError
 from lakehouse.ingest import ingest
 from lakehouse.quarantine import by_file, by_rule, examples
 from lakehouse.query import sql
 from lakehouse.settings import Settings
+from lakehouse.silver.build import build_silver
 from lakehouse.storage import Lake
 
 
@@ -30,92 +33,140 @@ def table(lake, name):
     return lake.scan(name).collect().to_dicts()
 
 
-@pytest.mark.parametrize(
-    ("changed", "change", "rule"),
-    [
-        ("transactions", {"customer_id": ""}, "customer_id_missing"),
-        ("transactions", {"product_id": "16.5"}, "product_id_not_a_whole_number"),
-        ("transactions", {"timestamp": "2024-01-01T10:00"}, "timestamp_not_a_timestamp"),
-        ("transactions", {"timestamp": "2024-02-30 10:00:00"}, "timestamp_not_a_timestamp"),
-        ("transactions", {"discount_applied": "1.5"}, "discount_applied_not_in_0_to_1"),
-        ("transactions", {"gross_revenue": ""}, "gross_revenue_missing"),
-        ("transactions", {"gross_revenue": "1e400"}, "gross_revenue_not_an_amount"),
-        ("transactions", {"product_id": ""}, "product_id_missing"),
-        ("transactions", {"refund_flag": "2"}, "refund_flag_not_0_or_1"),
-        ("transactions", {"refund_flag": "1"}, "refund_above_zero"),
-        ("transactions", {"gross_revenue": "-68.76"}, "sale_below_zero"),
-        ("transactions", {"quantity": "0"}, "quantity_below_1"),
-        ("events", {"session_duration_sec": "nan"}, "session_duration_sec_not_a_number"),
-        ("events", {"event_type": " "}, "event_type_missing"),
-        ("events", {"page_category": "x" * 10_001}, "page_category_too_long"),
-        ("campaigns", {"end_date": "2023-12-31"}, "end_date_before_start_date"),
-        ("customers", {"age": "-1"}, "age_below_0"),
-        ("promotions", {"display": "1.01"}, "display_not_in_0_to_1"),
-        ("promotions", {"mailer": "A"}, "mailer_not_in_0_to_1"),
-        ("promotions", {"week_start": "2024-W02"}, "week_start_not_a_date"),
-        ("promotions", {"product_id": ""}, "product_id_missing"),
-    ],
-)
-def test_a_row_that_must_be_rejected_is_in_quarantine(lake, write_shop, changed, change, rule):
-    """It has the rule's name and its own text; silver does not have it."""
-    loaded(lake, write_shop(**{changed: [change]}))
-    found = table(lake, "silver.quarantine")
-    assert [(changed, rule)] == [(row["table"], row["rule"]) for row in found]
+REJECTED = [
+    ("transactions", {"customer_id": ""}, "customer_id_missing"),
+    ("transactions", {"product_id": "16.5"}, "product_id_not_a_whole_number"),
+    ("transactions", {"timestamp": "2024-01-01T10:00"}, "timestamp_not_a_timestamp"),
+    ("transactions", {"timestamp": "2024-02-30 10:00:00"}, "timestamp_not_a_timestamp"),
+    ("transactions", {"discount_applied": "1.5"}, "discount_applied_not_in_0_to_1"),
+    ("transactions", {"gross_revenue": ""}, "gross_revenue_missing"),
+    ("transactions", {"gross_revenue": "1e400"}, "gross_revenue_not_an_amount"),
+    ("transactions", {"product_id": ""}, "product_id_missing"),
+    ("transactions", {"refund_flag": "2"}, "refund_flag_not_0_or_1"),
+    ("transactions", {"refund_flag": "1"}, "refund_above_zero"),
+    ("transactions", {"gross_revenue": "-68.76"}, "sale_below_zero"),
+    ("transactions", {"quantity": "0"}, "quantity_below_1"),
+    ("events", {"session_duration_sec": "nan"}, "session_duration_sec_not_a_number"),
+    ("events", {"event_type": " "}, "event_type_missing"),
+    ("events", {"page_category": "x" * 10_001}, "page_category_too_long"),
+    ("campaigns", {"end_date": "2023-12-31"}, "end_date_before_start_date"),
+    ("customers", {"age": "-1"}, "age_below_0"),
+    ("promotions", {"display": "1.01"}, "display_not_in_0_to_1"),
+    ("promotions", {"mailer": "A"}, "mailer_not_in_0_to_1"),
+    ("promotions", {"week_start": "2024-W02"}, "week_start_not_a_date"),
+    ("promotions", {"product_id": ""}, "product_id_missing"),
+]
+
+
+KEPT = [
+    ("events", {"traffic_source": "ORGANIC"}, "traffic_source_case", "traffic_source", "organic"),
+    ("events", {"device_type": ""}, "device_type_empty", "device_type", "unknown"),
+    ("events", {"customer_id": "7.0"}, "customer_id_written_as_float", "customer_id", 7),
+    ("transactions", {"campaign_id": "0"}, None, "campaign_id", None),
+    ("transactions", {"gross_revenue": "68.764"}, None, "gross_revenue", Decimal("68.76")),
+    ("transactions", {"customer_id": "8"}, "customer_id_unknown", "customer_id", 8),
+    ("transactions", {"product_id": "9"}, "product_id_unknown", "product_id", 9),
+    ("transactions", {"gross_revenue": "70"}, "gross_revenue_off_list_price", "quantity", 2),
+    ("transactions", {"timestamp": "2022-01-01 00:00:00"}, "before_signup", "quantity", 2),
+    ("transactions", {"timestamp": "2022-01-01 00:00:00"}, "before_launch", "quantity", 2),
+    (
+        "transactions",
+        {"timestamp": "2025-01-01 00:00:00", "campaign_id": "3"},
+        "outside_campaign_dates",
+        "quantity",
+        2,
+    ),
+    ("transactions", {"product_id": "", "gross_revenue": ""}, "unpriced", "product_id", None),
+    ("events", {"campaign_id": "3"}, "campaign_without_paid_source", "campaign_id", 3),
+    (
+        "events",
+        {"campaign_id": "3", "traffic_source": "Social"},
+        "traffic_source_off_channel",
+        "traffic_source",
+        "social",
+    ),
+    ("events", {"product_id": ""}, "product_id_missing_on_event", "product_id", None),
+    ("promotions", {"product_id": "9"}, "product_id_unknown", "product_id", 9),
+    ("promotions", {"product_id": "1630.0"}, "product_id_written_as_float", "product_id", 1630),
+    ("promotions", {"mailer": ""}, None, "mailer", None),
+]
+
+BREAKERS = {"traffic_source_off_channel": 2}
+"""Rules that more rows break than the one that is there for them: what has no paid source is off its channel too."""
+
+
+def changes_of(cases):
+    """Each table's changes of a good row, every one once."""
+    found = {}
+    for changed, change, *_ in cases:
+        if change not in found.setdefault(changed, []):
+            found[changed].append(change)
+    return found
+
+
+def line_of(cases, changed, change):
+    """Where `dirty` writes the row: after the header and a good row."""
+    return 3 + changes_of(cases)[changed].index(change)
+
+
+@pytest.fixture(scope="module")
+def dirty(tmp_path_factory, write_shop_in):
+    """Makes a lake of cases: one build takes in all of their rows, each with a key of its own."""
+
+    def make(cases):
+        folder = tmp_path_factory.mktemp("dirty")
+        rows = {
+            name: [{}, *({key_of(name): str(number)} | change for number, change in enumerate(changes, 100))]
+            for name, changes in changes_of(cases).items()
+        }
+        return loaded(Lake(Settings(var_dir=folder / "var", lake_root="")), write_shop_in(folder / "raw", **rows))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def rejected(dirty):
+    """The lake of all rows that must be rejected."""
+    return dirty(REJECTED)
+
+
+@pytest.fixture(scope="module")
+def kept(dirty):
+    """The lake of all rows that can be kept."""
+    return dirty(KEPT)
+
+
+@pytest.mark.parametrize(("changed", "change", "rule"), REJECTED)
+def test_a_row_that_must_be_rejected_is_in_quarantine(rejected, changed, change, rule):
+    """It has the rule's name and its own text; silver does not have it, and has the good row before it."""
+    line = line_of(REJECTED, changed, change)
+    found = [
+        row for row in table(rejected, "silver.quarantine") if (row["table"], row["source_line"]) == (changed, line)
+    ]
+    assert [rule] == [row["rule"] for row in found]
     assert next(iter(change.values())) in found[0]["raw"]
-    assert table(lake, f"silver.{changed}") == []
+    assert [row["source_line"] for row in table(rejected, f"silver.{changed}")] == [2]
     assert rules(changed)[rule][0] == "reject"
 
 
-@pytest.mark.parametrize(
-    ("changed", "change", "rule", "column", "value"),
-    [
-        ("events", {"traffic_source": "ORGANIC"}, "traffic_source_case", "traffic_source", "organic"),
-        ("events", {"device_type": ""}, "device_type_empty", "device_type", "unknown"),
-        ("events", {"customer_id": "7.0"}, "customer_id_written_as_float", "customer_id", 7),
-        ("transactions", {"campaign_id": "0"}, None, "campaign_id", None),
-        ("transactions", {"gross_revenue": "68.764"}, None, "gross_revenue", Decimal("68.76")),
-        ("transactions", {"customer_id": "8"}, "customer_id_unknown", "customer_id", 8),
-        ("transactions", {"product_id": "9"}, "product_id_unknown", "product_id", 9),
-        ("transactions", {"gross_revenue": "70"}, "gross_revenue_off_list_price", "quantity", 2),
-        ("transactions", {"timestamp": "2022-01-01 00:00:00"}, "before_signup", "quantity", 2),
-        ("transactions", {"timestamp": "2022-01-01 00:00:00"}, "before_launch", "quantity", 2),
-        (
-            "transactions",
-            {"timestamp": "2025-01-01 00:00:00", "campaign_id": "3"},
-            "outside_campaign_dates",
-            "quantity",
-            2,
-        ),
-        ("transactions", {"product_id": "", "gross_revenue": ""}, "unpriced", "product_id", None),
-        ("events", {"campaign_id": "3"}, "campaign_without_paid_source", "campaign_id", 3),
-        (
-            "events",
-            {"campaign_id": "3", "traffic_source": "Social"},
-            "traffic_source_off_channel",
-            "traffic_source",
-            "social",
-        ),
-        ("events", {"product_id": ""}, "product_id_missing_on_event", "product_id", None),
-        ("promotions", {"product_id": "9"}, "product_id_unknown", "product_id", 9),
-        ("promotions", {"product_id": "1630.0"}, "product_id_written_as_float", "product_id", 1630),
-        ("promotions", {"mailer": ""}, None, "mailer", None),
-    ],
-)
-def test_a_row_that_can_be_kept_is_kept_and_counted(lake, write_shop, *, changed, change, rule, column, value):
-    """Repaired or warned about; the count is in silver.checks."""
-    loaded(lake, write_shop(**{changed: [change]}))
-    assert [value] == [row[column] for row in table(lake, f"silver.{changed}")]
-    counted = {row["rule"]: row["rows"] for row in table(lake, "silver.checks") if row["table"] == changed}
+@pytest.mark.parametrize(("changed", "change", "rule", "column", "value"), KEPT)
+def test_a_row_that_can_be_kept_is_kept_and_counted(kept, *, changed, change, rule, column, value):
+    """Repaired or warned about; silver.checks counts it and none of the others."""
+    line = line_of(KEPT, changed, change)
+    assert [value] == [row[column] for row in table(kept, f"silver.{changed}") if row["source_line"] == line]
+    counted = {row["rule"]: row["rows"] for row in table(kept, "silver.checks") if row["table"] == changed}
     if rule:
-        assert counted[rule] == 1
+        assert counted[rule] == BREAKERS.get(rule, 1)
         assert rules(changed)[rule][0] in ("repair", "warn")
 
 
-@pytest.mark.parametrize("source", ["Organic", "organic", "Paid Search", "paid search", " Email"])
-def test_a_source_in_its_usual_spelling_is_not_repaired(lake, write_shop, source):
+def test_a_source_in_its_usual_spelling_is_not_repaired(lake, write_shop):
     """The contract's files write it with capitals; only another spelling is dirt."""
-    loaded(lake, write_shop(events=[{"traffic_source": source}]))
-    assert [source.strip().lower()] == [row["traffic_source"] for row in table(lake, "silver.events")]
+    sources = ["Organic", "organic", "Paid Search", "paid search", " Email"]
+    rows = [{"event_id": str(number), "traffic_source": source} for number, source in enumerate(sources)]
+    loaded(lake, write_shop(events=rows))
+    found = sorted(table(lake, "silver.events"), key=lambda row: row["event_id"])
+    assert [source.strip().lower() for source in sources] == [row["traffic_source"] for row in found]
     assert "traffic_source_case" not in {row["rule"] for row in table(lake, "silver.checks")}
 
 
@@ -178,16 +229,36 @@ BROKEN_LINES = {
 }
 
 
-@pytest.mark.parametrize(("rule", "line"), BROKEN_LINES.items())
-@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n3,2024-01-01 10:00:00,7,1630,2,0.15,68.76,0,0\n"])
-def test_a_broken_line_is_one_row_of_quarantine(lake, write_shop, rule, line, end):
+ENDS = [b"", b"\n", b"\n\n%d,2024-01-01 10:00:00,7,1630,2,0.15,68.76,0,0\n"]
+
+
+def file_of(rule, end):
+    """The file that has a broken line before an end."""
+    return f"transactions-{rule}-{ENDS.index(end)}.csv"
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory, write_shop_in):
+    """A lake of one file for each broken line and end, after a good row; keys are their own."""
+    folder = tmp_path_factory.mktemp("broken")
+    raw = write_shop_in(folder / "raw")
+    good = (raw / "transactions.csv").read_bytes()
+    for number, (rule, end) in enumerate(itertools.product(BROKEN_LINES, ENDS), 1):
+        before = good.replace(b"\n1,", b"\n%d," % (10 * number))
+        after = end % (10 * number + 1) if b"%d" in end else end
+        (raw / file_of(rule, end)).write_bytes(before + BROKEN_LINES[rule] + after)
+    return loaded(Lake(Settings(var_dir=folder / "var", lake_root="")), raw)
+
+
+@pytest.mark.parametrize("rule", BROKEN_LINES)
+@pytest.mark.parametrize("end", ENDS)
+def test_a_broken_line_is_one_row_of_quarantine(broken, rule, end):
     """The lines around it are read as if it were not there, and its number is the file's."""
-    folder = write_shop()
-    path = folder / "transactions.csv"
-    path.write_bytes(path.read_bytes() + line + end)
-    loaded(lake, folder)
-    assert [(rule, 3)] == [(row["rule"], row["source_line"]) for row in table(lake, "silver.quarantine")]
-    assert (2 if b"3,2024" in end else 1) == len(table(lake, "silver.transactions"))
+    file = file_of(rule, end)
+    found = [row for row in table(broken, "silver.quarantine") if row["source_file"] == file]
+    assert [(rule, 3)] == [(row["rule"], row["source_line"]) for row in found]
+    read = [row["source_line"] for row in table(broken, "silver.transactions") if row["source_file"] == file]
+    assert ([2, 5] if b"%d" in end else [2]) == sorted(read)
 
 
 def test_quoted_fields_may_hold_commas_and_lines(lake, write_shop):
@@ -301,26 +372,36 @@ FIELD = strategies.one_of(
 ROWS = strategies.lists(strategies.lists(FIELD, min_size=9, max_size=9), max_size=8)
 
 
+@pytest.fixture(scope="module")
+def empty_shop(tmp_path_factory):
+    """A lake of files without rows, built: what every example begins with."""
+    folder = tmp_path_factory.mktemp("empty")
+    raw = folder / "raw"
+    raw.mkdir()
+    for name, columns in TABLES.items():
+        (raw / f"{name}.csv").write_text(",".join(columns) + "\n")
+    loaded(Lake(Settings(var_dir=folder / "var", lake_root="")), raw)
+    return folder / "var"
+
+
 @given(strategies.lists(ROWS, min_size=1, max_size=3), strategies.sampled_from(["\n", "\r\n"]), strategies.booleans())
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_row_is_good_or_in_quarantine_for_every_file(tmp_path_factory, files, end, built_each_time):
+def test_every_row_is_good_or_in_quarantine_for_every_file(tmp_path_factory, empty_shop, files, end, built_each_time):
     """Whatever the bytes, and after every run: rows in = good + quarantined, per file; no key twice in silver."""
     folder = tmp_path_factory.mktemp("any")
+    shutil.copytree(empty_shop, folder / "var")
     lake = Lake(Settings(var_dir=folder / "var", lake_root=""))
     for number, rows in enumerate(files):
         raw = folder / f"raw{number}"
         raw.mkdir()
-        for name, columns in TABLES.items():
-            body = rows if name == "transactions" else []
-            lines = [",".join(columns), *(",".join(row) for row in body)]
-            (raw / f"{name}.csv").write_bytes((end.join(lines) + end).encode("utf-8", "surrogatepass"))
+        lines = [",".join(TABLES["transactions"]), *(",".join(row) for row in rows)]
+        (raw / "transactions.csv").write_bytes((end.join(lines) + end).encode("utf-8", "surrogatepass"))
         ingest(lake, str(raw))
-        if built_each_time or number == len(files) - 1:
-            build(lake)
-            counts = by_file(lake)
+        last = number == len(files) - 1
+        if built_each_time or last:
+            build(lake) if last else build_silver(lake)
+            counts = by_file(lake, "transactions")
             assert counts.filter(pl.col("rows") != pl.col("good") + pl.col("quarantined")).is_empty()
             silver = lake.scan("silver.transactions").collect()
             assert silver["transaction_id"].n_unique() == silver.height
-    assert (
-        lake.scan("silver.quarantine").collect()["rule"].null_count() == 0 if lake.exists("silver.quarantine") else True
-    )
+    assert lake.scan("silver.quarantine").collect()["rule"].null_count() == 0

@@ -31,7 +31,7 @@ KEYS = {
 RUN_BOOKKEEPING = ["bucket", "batch", "loaded_at", "source_file", "source_line", "valid_from"]
 
 
-def lake_at(folder, rows_per_bucket=2_000):
+def lake_at(folder, rows_per_bucket=4_000):
     """A lake whose small tables are divided into several buckets."""
     return Lake(Settings(var_dir=folder, lake_root="", rows_per_bucket=rows_per_bucket))
 
@@ -93,6 +93,20 @@ def small_csvs(tmp_path_factory, tiny_csvs):
     return folder
 
 
+def ingested_and_built(lake, folders):
+    """The lake after one folder after the other."""
+    for folder in folders:
+        ingest(lake, str(folder))
+        build(lake)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def built_at_once(tmp_path_factory, small_csvs):
+    """All files in one build; tests only read it."""
+    return ingested_and_built(lake_at(tmp_path_factory.mktemp("once")), [small_csvs])
+
+
 @given(
     table=strategies.sampled_from(["transactions", "events", "customers"]),
     parts=strategies.integers(2, 3),
@@ -100,7 +114,7 @@ def small_csvs(tmp_path_factory, tiny_csvs):
     built=strategies.lists(strategies.booleans(), min_size=3, max_size=3),
 )
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
-def test_increments_equal_a_full_build(tmp_path_factory, small_csvs, *, table, parts, order, built):
+def test_increments_equal_a_full_build(tmp_path_factory, small_csvs, built_at_once, *, table, parts, order, built):
     """Rows that come in any split and order, built after each file or not, give the tables of one build."""
     folder = tmp_path_factory.mktemp("split")
     lake = lake_at(folder / "var")
@@ -110,11 +124,8 @@ def test_increments_equal_a_full_build(tmp_path_factory, small_csvs, *, table, p
             build(lake)
     build(lake)
     assert_same(contents(rebuilt(lake, folder / "again")), contents(lake))
-    at_once = lake_at(folder / "once")
-    ingest(at_once, str(small_csvs))
-    build(at_once)
     drop = (*RUN_BOOKKEEPING, "raw")
-    left, right = (contents(each, drop=drop) for each in (at_once, lake))
+    left, right = (contents(each, drop=drop) for each in (built_at_once, lake))
     for name in (HISTORY, "silver.quarantine"):  # superseding and history tell of the order in which files came
         left.pop(name, None), right.pop(name, None)
     assert_same(left, right)
@@ -187,7 +198,7 @@ from lakehouse.build import build
 from lakehouse.ingest import ingest
 from lakehouse.settings import Settings
 from lakehouse.storage import Lake
-lake = Lake(Settings(var_dir=Path(sys.argv[1]), lake_root="", rows_per_bucket=2_000))
+lake = Lake(Settings(var_dir=Path(sys.argv[1]), lake_root="", rows_per_bucket=4_000))
 print("ready", flush=True)
 for folder in sys.argv[2:]:
     ingest(lake, folder, progress=lambda sentence: print(sentence, flush=True))
@@ -195,11 +206,22 @@ for folder in sys.argv[2:]:
 """
 
 
+@pytest.fixture(scope="module")
+def two_folders(tmp_path_factory, small_csvs):
+    """The shop in two parts: the second brings events."""
+    return split_into(small_csvs, tmp_path_factory.mktemp("two"), 2, [0, 1, 1], "events")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, two_folders):
+    """Both parts in a run that nobody killed; tests only read it."""
+    return ingested_and_built(lake_at(tmp_path_factory.mktemp("undisturbed")), two_folders)
+
+
 @pytest.mark.parametrize("lines", [2, 6, 9, 13])
-def test_a_killed_run_is_completed_by_the_next(tmp_path, small_csvs, lines):
+def test_a_killed_run_is_completed_by_the_next(tmp_path, two_folders, undisturbed, lines):
     """SIGKILL after so many lines of progress: every table is readable, and the next run ends as an undisturbed one."""
-    folders = [str(part) for part in split_into(small_csvs, tmp_path, 2, [0, 1, 1], "events")]
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "var"), *folders]
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "var"), *map(str, two_folders)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
     for _ in range(lines):
         process.stdout.readline()
@@ -208,13 +230,7 @@ def test_a_killed_run_is_completed_by_the_next(tmp_path, small_csvs, lines):
     process.stdout.close()
     lake = lake_at(tmp_path / "var")
     contents(lake)
-    for folder in folders:
-        ingest(lake, folder)
-        build(lake)
+    ingested_and_built(lake, two_folders)
     assert by_file(lake).filter(pl.col("rows") != pl.col("good") + pl.col("quarantined")).is_empty()
-    undisturbed = lake_at(tmp_path / "undisturbed")
-    for folder in folders:
-        ingest(undisturbed, folder)
-        build(undisturbed)
     drop = ("bucket", "batch", "loaded_at")
     assert_same(contents(undisturbed, drop=drop), contents(lake, drop=drop))

@@ -52,6 +52,7 @@ class Live:
         environment = {**os.environ, **self.settings.environment()}
         number = str(len(self.workers))
         command = [sys.executable, "-m", "grpc_server.worker", "live", number, number]
+        command += ["--parent", str(os.getpid())]
         return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)  # noqa: S603
 
     def take(self, version, **expected):

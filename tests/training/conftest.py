@@ -72,11 +72,9 @@ def settings_in(folder):
 
 
 @pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory):
+def empty_registry(made_once):
     """An empty registry's database: making one takes seconds, copying it none."""
-    folder = tmp_path_factory.mktemp("empty_registry")
-    Registry(settings_in(folder)).champion("clv")
-    return folder / "mlflow"
+    return made_once("empty_registry", lambda folder: Registry(settings_in(folder)).champion("clv")) / "mlflow"
 
 
 @pytest.fixture(scope="session")

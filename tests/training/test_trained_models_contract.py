@@ -182,7 +182,7 @@ def test_one_row_in_plain_numbers_is_answered_alike(use_case, model):
         return
 
     @given(rows=asked(use_case))
-    @hypothesis_settings(max_examples=100, deadline=None, derandomize=True, database=None)
+    @hypothesis_settings(max_examples=50, deadline=None, derandomize=True, database=None)
     def agree(rows):
         inputs, options = rows
         answers = model.predict(inputs, options)
