@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import shutil
 import signal
 import sys

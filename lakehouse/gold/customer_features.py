@@ -29,9 +29,9 @@ def label_as_ofs(first: datetime, clock: datetime) -> list[datetime]:
 
 def customer_features(history: History, moments: Sequence[datetime]) -> pl.DataFrame:
     """A bucket's rows for the given as_ofs, computed together."""
-    named = (frame["customer_id"].unique() for frame in (history.attributes, history.lines, history.events))
-    grid = pl.Series(list(moments), dtype=pl.Datetime("us"))
-    rows = _rows(history, Keys.crossed(grid, pl.concat(named)))
+    named = (frame.lazy().select("customer_id") for frame in (history.attributes, history.lines, history.events))
+    customers = pl.concat(named).unique().collect(engine="streaming")["customer_id"]
+    rows = _rows(history, Keys.crossed(pl.Series(list(moments), dtype=pl.Datetime("us")), customers))
     active = pl.col("last_line").is_not_null() | pl.col("last_event").is_not_null()
     return _features(rows.filter(active | (pl.col("signup_date") < pl.col("as_of")).fill_null(False)))
 
@@ -69,7 +69,24 @@ def _orders(history: History, keys: Keys) -> pl.DataFrame:
 
 
 def _windows(history: History, keys: Keys) -> pl.DataFrame:
-    """Spend and orders of the last days: what there was by then, less what there was at the window's start."""
+    """Spend and orders of the last days."""
+    parts = [_recent(history, moment, of_moment) for moment, of_moment in keys.apart().items()]
+    return pl.concat(parts) if parts else _gained(history, keys)
+
+
+def _recent(history: History, moment: datetime, keys: Keys) -> pl.DataFrame:
+    """Those before one moment, from the rows of these days alone."""
+    starts = {days: moment - timedelta(days=days) for days in SPANS}
+    sums: dict[str, pl.Expr] = {}
+    for days, start in starts.items():
+        inside = pl.col("timestamp") >= start
+        sums[f"spend_{days}d"] = pl.when(inside).then("gross_revenue")
+        sums[f"tx_count_{days}d"] = inside & pl.col("new_order")
+    return before(keys, history.lines.lazy().filter(pl.col("timestamp") >= min(starts.values())), sums=sums)
+
+
+def _gained(history: History, keys: Keys) -> pl.DataFrame:
+    """What there was by then, less what there was at the window's start: many moments need no pass each."""
     sums = {"spend": pl.col("gross_revenue"), "tx_count": pl.col("new_order")}
     spans = [timedelta(days=days) for days in (0, *SPANS)]
     totals = before(keys.with_earlier(spans), history.lines.lazy(), sums=sums)
@@ -82,7 +99,7 @@ def _windows(history: History, keys: Keys) -> pl.DataFrame:
 
 def _events(history: History, keys: Keys) -> pl.DataFrame:
     duration = pl.col("session_duration_sec")
-    sums = {f"{name}_events": pl.col("event_type") == name for name in EVENT_TYPES}
+    sums = {f"{name}_events": pl.col(name) for name in EVENT_TYPES}
     sums |= {"duration": duration, "durations": duration.is_not_null()}
     return before(keys, history.events.lazy(), sums=sums, last={"last_event": pl.col("timestamp")})
 

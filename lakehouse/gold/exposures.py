@@ -17,7 +17,7 @@ def exposures(events: pl.DataFrame, lines: pl.DataFrame, campaigns: pl.DataFrame
     """
     pair = ["customer_id", "campaign_id"]
     linked = pl.col("campaign_id").is_not_null()
-    reached = events.lazy().filter(linked, pl.col("event_type") != "purchase").group_by(pair)
+    reached = events.lazy().filter(linked, ~pl.col("purchase")).group_by(pair)
     dated = reached.agg(pl.col("timestamp").min().alias("as_of")).join(campaigns.lazy(), on="campaign_id", how="left")
     dated = dated.with_columns(
         starts=pl.col("start_date").cast(pl.Datetime("us")), ends=pl.col("end_date").cast(pl.Datetime("us")) + DAY

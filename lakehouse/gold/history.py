@@ -50,7 +50,7 @@ class Silver:
 class History:
     """One bucket of customers.
 
-    lines: one row per transaction, by customer and time, see `_first_times`. events: one row per event.
+    lines: one row per transaction, by customer and time, see `_first_times`. events: one row per event, see `_events`.
     exposures: see `gold.exposures`. attributes: see `silver.customer_history`.
     """
 
@@ -81,12 +81,18 @@ def read_history(silver: Silver, bucket: int) -> History:
     """Read one bucket."""
     mine = pl.col("bucket") == bucket
     transactions = silver.scan("silver.transactions").filter(mine)
-    events = silver.scan("silver.events").filter(mine).select(*EVENT_COLUMNS)
+    events = _events(silver.scan("silver.events").filter(mine))
     attributes = silver.scan(HISTORY).filter(bucket_of("customer_id", silver.buckets) == bucket)
     sold = _lines(transactions, silver.scan("silver.products"))
     lines, told, known = pl.collect_all([sold, events, _attributes(attributes)])
     reached = exposures(told, lines, silver.scan("silver.campaigns").collect(), silver.clock)
     return History(lines=_first_times(lines), events=told, exposures=reached, attributes=known)
+
+
+def _events(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The columns that features are made of; of the type whether it is each of those that are counted."""
+    kinds = {name: pl.col("event_type") == name for name in EVENT_TYPES}
+    return events.select(*EVENT_COLUMNS).with_columns(**kinds).drop("event_type")
 
 
 def _lines(transactions: pl.LazyFrame, products: pl.LazyFrame) -> pl.LazyFrame:

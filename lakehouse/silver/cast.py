@@ -24,6 +24,13 @@ LAST_SHORT_YEAR = 999
 """Polars reads 22 as the year 22, which nobody means."""
 
 
+class Forms:
+    """The names of a column's three forms: the text as given, what is `read` from it, and what is `parsed`."""
+
+    def __init__(self, name: str) -> None:
+        self.text, self.read, self.parsed = (f"{form} {name}" for form in ("text", "read", "parsed"))
+
+
 def raw_text(name: str, dialect: str) -> pl.Expr:
     """A bronze column; in the dialect excel the text `Null` is nothing."""
     text = pl.col(name)
@@ -32,41 +39,50 @@ def raw_text(name: str, dialect: str) -> pl.Expr:
 
 def cast(text: pl.Expr, column: Column, dialect: str = "standard") -> pl.Expr:
     """The text as the column's type; null where it is empty or does not fit."""
+    return fitted(read(text, column, dialect), text, column)
+
+
+def read(text: pl.Expr, column: Column, dialect: str = "standard") -> pl.Expr:
+    """What the text says when it is read in the usual way, be it within the kind's limits or not."""
     if column.kind in ("id", "integer", "flag"):
-        return _whole(text, column)
+        return text.cast(pl.Int64, strict=False)
+    text = text.str.strip_chars()
     if column.kind in ("number", "fraction", "money"):
-        return _number(text, column)
+        return text.cast(pl.Float64, strict=False)
     if column.kind in PATTERNS:
         return _moment(text, column, dialect)
-    text = text.str.strip_chars()
-    return text.str.to_lowercase() if column.lower else text
-
-
-def _whole(text: pl.Expr, column: Column) -> pl.Expr:
-    quick = text.cast(pl.Int64, strict=False)
-    number = text.str.strip_chars().cast(pl.Float64, strict=False)
-    whole = pl.when(number == number.round(0), number.abs() < 2**53).then(number).cast(pl.Int64, strict=False)
-    value = pl.when(quick.is_null() & text.is_not_null()).then(whole).otherwise(quick)
-    return pl.when(value.is_in([0, 1])).then(value) if column.kind == "flag" else value
-
-
-def _number(text: pl.Expr, column: Column) -> pl.Expr:
-    number = text.str.strip_chars().cast(pl.Float64, strict=False)
-    if column.kind == "fraction":
-        return pl.when(number.is_between(0, 1)).then(number)
-    if column.kind == "money":
-        return pl.when(number.abs() < 1e13).then(number).round(2).cast(TYPES["money"])
-    return pl.when(number.is_finite()).then(number)
+    return text
 
 
 def _moment(text: pl.Expr, column: Column, dialect: str) -> pl.Expr:
     patterns = PATTERNS[column.kind] if dialect == "excel" else PATTERNS[column.kind][:1]
-    text = text.str.strip_chars()
     if column.kind == "date":
-        found = pl.coalesce(text.str.to_date(pattern, strict=False) for pattern in patterns)
-    else:
-        found = pl.coalesce(text.str.to_datetime(pattern, time_unit="us", strict=False) for pattern in patterns)
-    return pl.when(found.dt.year() > LAST_SHORT_YEAR).then(found)
+        return pl.coalesce(text.str.to_date(pattern, strict=False) for pattern in patterns)
+    return pl.coalesce(  # few moments come twice: a cache of them costs more than reading them
+        text.str.to_datetime(pattern, time_unit="us", strict=False, cache=False) for pattern in patterns
+    )
+
+
+def fitted(found: pl.Expr, text: pl.Expr, column: Column) -> pl.Expr:
+    """The value of what was `read` from the text; null where there is none."""
+    if column.kind in ("id", "integer", "flag"):
+        return _whole(found, text, column)
+    if column.kind == "fraction":
+        return pl.when(found.is_between(0, 1)).then(found)
+    if column.kind == "money":
+        return pl.when(found.abs() < 1e13).then(found).round(2).cast(TYPES["money"])
+    if column.kind == "number":
+        return pl.when(found.is_finite()).then(found)
+    if column.kind in PATTERNS:
+        return pl.when(found.dt.year() > LAST_SHORT_YEAR).then(found)
+    return found.str.to_lowercase() if column.lower else found
+
+
+def _whole(found: pl.Expr, text: pl.Expr, column: Column) -> pl.Expr:
+    number = text.str.strip_chars().cast(pl.Float64, strict=False)
+    whole = pl.when(number == number.round(0), number.abs() < 2**53).then(number).cast(pl.Int64, strict=False)
+    value = pl.when(found.is_null() & text.is_not_null()).then(whole).otherwise(found)
+    return pl.when(value.is_in([0, 1])).then(value) if column.kind == "flag" else value
 
 
 def value(parsed: str, column: Column) -> pl.Expr:
@@ -80,16 +96,16 @@ def value(parsed: str, column: Column) -> pl.Expr:
     return found
 
 
-def broken(name: str, column: Column, text: str, parsed: str) -> list[tuple[str, pl.Expr]]:
-    """The rejecting rules of a column and whether a row breaks them; `text` and `parsed` name its two forms."""
-    given, found = pl.col(text), pl.col(parsed)
+def broken(name: str, column: Column, form: Forms) -> list[tuple[str, pl.Expr]]:
+    """The rejecting rules of a column and whether a row breaks them."""
+    given, found = pl.col(form.text), pl.col(form.parsed)
     if column.kind == "text":
         rules = [(f"{name}_too_long", found.str.len_bytes() > LONGEST_TEXT)]
         if column.required:
             rules.append((f"{name}_missing", found.is_null() | (found == "")))
         return rules
-    blank = given.is_null() | (given.str.strip_chars() == "")
-    rules = [(f"{name}_{MEANINGS[column.kind][0]}", found.is_null() & ~blank)]
+    unread = pl.when(found.is_null()).then(given.str.strip_chars() != "")  # `then` is worked out only where it counts
+    rules = [(f"{name}_{MEANINGS[column.kind][0]}", unread)]
     if column.required:
         rules.append((f"{name}_missing", found.is_null()))
     if column.minimum is not None:
@@ -97,16 +113,17 @@ def broken(name: str, column: Column, text: str, parsed: str) -> list[tuple[str,
     return rules
 
 
-def repaired(name: str, column: Column, text: str, parsed: str) -> dict[str, pl.Expr]:
+def repaired(name: str, column: Column, form: Forms) -> dict[str, pl.Expr]:
     """The repairing rules of a column and whether a row needed them."""
-    given, found = pl.col(text), pl.col(parsed)
+    given, usual, found = pl.col(form.text), pl.col(form.read), pl.col(form.parsed)
     rules: dict[str, pl.Expr] = {}
     if column.kind in ("id", "integer", "flag"):
-        rules[f"{name}_written_as_float"] = found.is_not_null() & given.str.contains(".", literal=True)
+        rules[f"{name}_written_as_float"] = pl.when(usual.is_null() & found.is_not_null()).then(
+            given.str.contains(".", literal=True)
+        )
     if column.lower:
-        written = given.str.strip_chars()
-        usual = (written == found) | (written == found.str.to_titlecase() if column.titled else False)
-        rules[f"{name}_case"] = given.is_not_null() & ~usual
+        folded = usual != found
+        rules[f"{name}_case"] = folded & (usual != found.str.to_titlecase()) if column.titled else folded
     if column.default is not None:
         rules[f"{name}_empty"] = found.is_null() | (found == "")
     return rules

@@ -7,7 +7,7 @@ import polars as pl
 
 from lakehouse.contracts import FACTS, ROW_RULES, TABLES, key_of
 from lakehouse.ingest import FILE, LINEAGE
-from lakehouse.silver.cast import TYPES, broken, cast, raw_text, repaired, value
+from lakehouse.silver.cast import TYPES, Forms, broken, fitted, raw_text, read, repaired, value
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
 
@@ -81,16 +81,23 @@ def _counted(counts: dict[str, int]) -> dict[str, int]:
 
 
 def checked(bronze: pl.LazyFrame, table: str, dialect: str = "standard") -> pl.LazyFrame:
-    """Bronze rows typed, with `text <column>` and `parsed <column>` beside each, and `rule`: the first one broken."""
+    """Bronze rows typed, with the `Forms` of each column beside it, and `rule`: the first one broken.
+
+    Each form is a step of its own: within one expression, Polars would read a text as often as it is named.
+    """
     columns = TABLES[table]
-    rows = bronze.with_columns(raw_text(name, dialect).alias(f"text {name}") for name in columns)
+    forms = {name: Forms(name) for name in columns}
+    rows = bronze.with_columns(raw_text(name, dialect).alias(form.text) for name, form in forms.items())
     rows = rows.with_columns(
-        cast(pl.col(f"text {name}"), column, dialect).alias(f"parsed {name}") for name, column in columns.items()
+        read(pl.col(form.text), columns[name], dialect).alias(form.read) for name, form in forms.items()
     )
-    rows = rows.with_columns(value(f"parsed {name}", column).alias(name) for name, column in columns.items())
+    rows = rows.with_columns(
+        fitted(pl.col(form.read), pl.col(form.text), columns[name]).alias(form.parsed) for name, form in forms.items()
+    )
+    rows = rows.with_columns(value(form.parsed, columns[name]).alias(name) for name, form in forms.items())
     found = [pl.col("malformed")]
     for name, column in columns.items():
-        wrong = broken(name, column, f"text {name}", f"parsed {name}")
+        wrong = broken(name, column, forms[name])
         found += [pl.when(is_so).then(pl.lit(rule)) for rule, is_so in wrong]
     found += [pl.when(rule.broken).then(pl.lit(rule.name)) for rule in ROW_RULES[table] if rule.severity == "reject"]
     return rows.with_columns(rule=pl.coalesce(found))
@@ -135,7 +142,7 @@ def _repairs(table: str) -> dict[str, pl.Expr]:
     """The repairing rules, and whether a row needed them."""
     wrong: dict[str, pl.Expr] = {}
     for name, column in TABLES[table].items():
-        wrong |= repaired(name, column, f"text {name}", f"parsed {name}")
+        wrong |= repaired(name, column, Forms(name))
     return wrong
 
 
