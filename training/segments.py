@@ -49,25 +49,33 @@ class CentreModel:
 
     def predict_one(self, inputs: Mapping[str, float], options: Mapping[str, Any]) -> dict[str, Any]:
         """As `predict`, for the numbers of one row."""
-        values = tabular.filled(inputs, self.defaults)
-        if values["tx_count"] < 1:
-            return {"cluster_id": PROSPECT, "segment_name": PROSPECT_NAME}
-        raw = (math.log1p(max(value, 0.0)) if name in LOGARITHMIC else value for name, value in values.items())
-        place = [
-            (min(max(value, low), high) - mean) * weight
-            for value, (low, high, mean, weight) in zip(raw, self._scales, strict=True)
-        ]
-        _, number, name = min((math.dist(place, centre), number, name) for centre, number, name in self._centres)
-        return {"cluster_id": number, "segment_name": name}
+        place = []
+        for name, default, low, high, mean, weight in self._scales:
+            value = inputs.get(name, math.nan)
+            value = default if math.isnan(value) else value
+            if name == "tx_count" and value < 1:
+                return {"cluster_id": PROSPECT, "segment_name": PROSPECT_NAME}
+            if name in LOGARITHMIC:
+                value = math.log1p(max(value, 0.0))
+            place.append((min(max(value, low), high) - mean) * weight)
+        distances = [math.dist(place, centre) for centre in self._centres]
+        nearest = distances.index(min(distances))
+        return {"cluster_id": self._ids[nearest], "segment_name": self.params["names"][nearest]}
 
     @cached_property
-    def _scales(self) -> list[tuple[float, ...]]:
-        """Of each input: low, high, mean, weight."""
-        return list(zip(*(self._arrays[name].tolist() for name in ("low", "high", "means", "weights")), strict=True))
+    def _scales(self) -> list[tuple[Any, ...]]:
+        """Of each input: name, default, low, high, mean, weight."""
+        columns = (self._arrays[name].tolist() for name in ("low", "high", "means", "weights"))
+        return list(zip(self.defaults, self.defaults.values(), *columns, strict=True))
 
     @cached_property
-    def _centres(self) -> list[tuple[list[float], int, str]]:
-        return list(zip(self._arrays["centres"].tolist(), self.numbers, self.params["names"], strict=True))
+    def _centres(self) -> list[list[float]]:
+        centres: list[list[float]] = self._arrays["centres"].tolist()
+        return centres
+
+    @cached_property
+    def _ids(self) -> list[int]:
+        return self.numbers
 
     def ids(self, inputs: Columns) -> Array:
         """The id of the nearest centre per row."""

@@ -121,8 +121,8 @@ def optional(messages: Sequence[Message], name: str) -> Array | None:
 
 def trace(metadata: common_pb2.PredictionMetadata, answers: Answers) -> None:
     """Fill in what a unary answer can be traced by."""
-    lists = (answers.request_features, answers.default_features, answers.warnings)
-    metadata.CopyFrom(_origin(_of(answers, answers.known[0]), *(tuple(entries[0]) for entries in lists)))
+    given, default, codes = answers.request_features[0], answers.default_features[0], answers.warnings[0]
+    metadata.CopyFrom(_origin(_of(answers, answers.known[0]), tuple(given), tuple(default), tuple(codes)))
     metadata.prediction_id = answers.prediction_id(0)
 
 
