@@ -77,7 +77,10 @@ class Single:
         """The precomputed ones where there are some and they are `ready` for the call, else the model's."""
         table = self._precomputed
         if table is not None and ready:
-            return dict(zip(table.dtype.names or (), table.item(position), strict=True))
+            return {
+                name: value.decode() if type(value) is bytes else value
+                for name, value in zip(table.dtype.names or (), table.item(position), strict=True)
+            }
         outputs: Mapping[str, Any] = self._predict(dict(zip(self.served.names, row, strict=True)), options)
         return outputs
 

@@ -33,10 +33,16 @@ class TabularWork(Work):
         """The answers that were made before anybody asked; None where a call is about more than the lake's own rows."""
         table = self.state.precomputed.get((self.use_case.name, self.served.version))
         call, positions = self.call, self.positions[items]
-        if table is None or call.overrides or call.explain or any(call.campaign_ids) or (positions < 0).any():
+        more = call.overrides or call.explain or any(call.campaign_ids)
+        more = more or any(bound is not None for bound in (call.min_price, call.max_price, call.unit_cost))
+        if table is None or more or (positions < 0).any():
             return None
         rows = table[positions]
-        return {name: rows[name].tolist() for name in table.dtype.names or ()}
+        columns = {name: rows[name] for name in table.dtype.names or ()}
+        return {
+            name: [text.decode() for text in column.tolist()] if column.dtype.kind == "S" else column.tolist()
+            for name, column in columns.items()
+        }
 
     def _option(self, name: str) -> Array:
         """An option of the use case, one entry per item."""

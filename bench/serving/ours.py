@@ -5,14 +5,14 @@ import time
 from pathlib import Path
 
 from grpc_server.champions import read_pointer
-from grpc_server.precompute import USE_CASES
+from grpc_server.precompute import NAMES
 from grpc_server.worker import WATCH_SECONDS
 
 
 def wait_for_precomputed(serving: Path) -> None:
     """Until the follower has the answers that calls need no model for, and the worker has had time to see them."""
     deadline = time.monotonic() + 60
-    while len((read_pointer(serving) or {"precomputed": ()})["precomputed"]) < len(USE_CASES):
+    while len((read_pointer(serving) or {"precomputed": ()})["precomputed"]) < len(NAMES):
         if time.monotonic() > deadline:
             raise RuntimeError("no answers are precomputed: the server's log says why")
         time.sleep(0.1)

@@ -19,12 +19,17 @@ from grpc_server.warm_up import unlogged
 from training import artifact
 from training.use_cases import get
 
-OUTPUTS = {"clv": "clv_180d", "propensity": "prob_response"}
+OUTPUTS = {
+    "clv": "clv_180d",
+    "propensity": "prob_response",
+    "segmentation": "cluster_id",
+    "pricing": "price_suggested",
+}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, tiny_lake):
-    """A server's folder with the rows of a small lake and trained models of both use cases."""
+    """A server's folder with the rows of a small lake and trained models of all use cases that read some."""
     serving = tmp_path_factory.mktemp("serving")
     folder, models = serving / "live", {}
     for name in OUTPUTS:
@@ -59,17 +64,19 @@ def folder(trained, tmp_path):
 def computed(folder):
     """Look until all is there; gives the number of looks and the state that a worker loads."""
     looks, follower = 0, Precompute(folder)
-    while True:
+    found = []
+    while len(found) < len(OUTPUTS):
         looks += 1
-        found = follower.look()
-        point(folder, {**read_pointer(folder), **found})
-        if len(found["precomputed"]) == len(OUTPUTS):
-            return looks, load_state(folder, read_pointer(folder), State())
+        assert looks < 1000
+        found = follower.look()["precomputed"]
+        point(folder, {**read_pointer(folder), "precomputed": found})
+    return looks, load_state(folder, read_pointer(folder), State())
 
 
-def everybody(state):
-    """The ids of all customers."""
-    return [str(one) for one in state.features["gold.customer_features"].arrays()["customer_id"].tolist()]
+def everybody(state, name="clv"):
+    """The ids of all customers, or products."""
+    snapshot = state.features[get(name).feature_table]
+    return [str(one) for one in snapshot.arrays()[snapshot.key].tolist()]
 
 
 def ask(state, name, entity_ids, **more):
@@ -85,32 +92,40 @@ def ask(state, name, entity_ids, **more):
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_they_are_what_the_model_answers(name, folder):
-    """About every customer, in calls and in batches."""
+    """About every customer or product, in calls and in batches, text and all."""
     _, state = computed(folder)
-    asked = replace(state, precomputed={})
+    asked, ids = replace(state, precomputed={}), everybody(state, name)
 
     assert (name, 1) in state.precomputed
-    assert ask(state, name, everybody(state)) == pytest.approx(ask(asked, name, everybody(state)), rel=1e-5)
+    assert ask(state, name, ids) == pytest.approx(ask(asked, name, ids), rel=1e-5)
+    batch = Call(use_case=name, entity_ids=ids)
+    found, wanted = (unlogged(one).predict(batch).outputs for one in (state, asked))
+    texts = [output for output in wanted if isinstance(wanted[output][0], str)]
+    assert [list(found[output]) for output in texts] == [list(wanted[output]) for output in texts]
+    single = unlogged(state).predict(Call(use_case=name, entity_ids=ids[:1])).outputs
+    assert [single[output][0] for output in texts] == [wanted[output][0] for output in texts]
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_a_call_about_more_than_a_customer_is_the_models(name, folder):
-    """Overrides, explanations, a campaign of the request's choice and strangers have no precomputed answer."""
+def test_a_call_about_more_than_an_id_is_the_models(name, folder):
+    """Overrides, explanations, bounds and a campaign of the request's choice have no precomputed answer."""
     _, state = computed(folder)
-    table = np.full_like(state.precomputed[name, 1], -1.0)
+    table = np.full_like(state.precomputed[name, 1], 99)
     wrong = replace(state, precomputed={(name, 1): table})
-    one, predictor, main = everybody(state)[0], unlogged(wrong), OUTPUTS[name]
+    one, predictor, main = everybody(state, name)[0], unlogged(wrong), OUTPUTS[name]
 
     def answer(**more):
         return predictor.predict(Call(use_case=name, entity_ids=[one], **more)).outputs[main][0]
 
-    assert answer() == -1.0
-    assert answer(explain=True) >= 0.0
-    assert answer(overrides={"monetary": np.array([5.0])}) >= 0.0
+    assert answer() == 99
+    assert answer(explain=True) != 99
+    assert answer(overrides={"avg_price" if name == "pricing" else "monetary": np.array([5.0])}) != 99
+    if name == "pricing":
+        assert answer(max_price=np.array([0.5])) == 0.5
     if name == "propensity":
         campaign = predictor.predict(Call(use_case=name, entity_ids=[one])).campaign_ids[0]
-        assert answer(campaign_ids=[campaign]) >= 0.0
-        assert ask(wrong, name, [one], campaign_ids=[campaign])[0] >= 0.0
+        assert answer(campaign_ids=[campaign]) != 99
+        assert ask(wrong, name, [one], campaign_ids=[campaign])[0] != 99
 
 
 def test_the_follower_looks_around_between_pieces(folder, monkeypatch):
@@ -121,7 +136,9 @@ def test_the_follower_looks_around_between_pieces(folder, monkeypatch):
     looks, state = computed(folder)
 
     assert looks > 2
-    assert {len(table) for table in state.precomputed.values()} == {len(everybody(state))}
+    assert {name: len(table) for (name, _), table in state.precomputed.items()} == {
+        name: len(everybody(state, name)) for name in OUTPUTS
+    }
 
 
 def test_what_nobody_wants_any_more_is_left_unfinished(folder, monkeypatch):
@@ -162,7 +179,8 @@ def test_a_model_that_is_refused_has_none(folder):
     found = [follower.look()["precomputed"] for _ in range(2)]
 
     assert found[0] == found[1]
-    assert ["propensity" in path for path in found[1]] == [True]
+    assert len(found[1]) == len(OUTPUTS) - 1
+    assert not any("-clv-" in path for path in found[1])
 
 
 def test_only_who_answers_has_one(folder):
