@@ -11,7 +11,6 @@ import argparse
 import os
 import statistics
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +18,9 @@ import numpy as np
 from shopsphere.v1 import clv_pb2, pricing_pb2, propensity_pb2, recommender_pb2, segmentation_pb2
 
 from bench.serving.calls import RPCS, ids_of
-from bench.serving.copied import copied
 from bench.serving.load import Burst, Target, burst, grpc_target
-from bench.serving.ours import keep_to, wait_for_precomputed, worker
+from bench.serving.ours import our_server, worker
 from grpc_server.checks import MAX_ITEMS
-from grpc_server.server import running_server
 
 IN_FLIGHT = 2
 FEATURES = {"recency_days": 3.0, "tx_count": 4, "monetary": 120.0, "avg_discount": 0.1}
@@ -39,15 +36,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, default=50, help="Of each kind in a round.")
     arguments = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory(prefix="shopsphere-bench-") as scratch:
-        settings = copied(arguments.var, Path(scratch))
-        with running_server(settings) as address:
-            serving = settings.serving_dir("live")
-            wait_for_precomputed(serving)
-            keep_to(worker(), cores[0])
-            targets = dict(kinds(serving, worker(), address.grpc_port))
-            report(targets, rounds=arguments.rounds, batches=arguments.batches, core=cores[-1])
+    with our_server(arguments.var) as (serving, address):
+        targets = dict(kinds(serving, worker(), address.grpc_port))
+        report(targets, rounds=arguments.rounds, batches=arguments.batches, core=max(os.sched_getaffinity(0)))
 
 
 def kinds(serving: Path, pid: int, port: int) -> Iterator[tuple[str, Target]]:

@@ -12,17 +12,14 @@ import json
 import os
 import statistics
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import orjson
 
 from bench.serving.calls import some_ids
-from bench.serving.copied import copied
 from bench.serving.load import cpu_seconds
-from bench.serving.ours import keep_to, wait_for_precomputed, worker
-from grpc_server.server import running_server
+from bench.serving.ours import our_server, worker
 
 PROTO = Path(__file__).parents[2] / "proto"
 HEADERS = {
@@ -46,20 +43,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=5_000, help="Of each kind in a round.")
     arguments = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
+    core = max(os.sched_getaffinity(0))
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in HEADERS}
-    with tempfile.TemporaryDirectory(prefix="shopsphere-bench-") as scratch:
-        settings = copied(arguments.var, Path(scratch))
-        with running_server(settings) as address:
-            serving = settings.serving_dir("live")
-            wait_for_precomputed(serving)
-            keep_to(worker(), cores[0])
-            asked = [{"customer_id": one} for one in some_ids(serving, "gold.customer_features")]
-            for number in range(arguments.rounds + 1):
-                for name, headers in HEADERS.items():
-                    taken = burst(arguments.ghz, address.grpc, asked, headers, calls=arguments.calls, core=cores[-1])
-                    if number:  # the first round warms up
-                        found[name].append(taken)
+    with our_server(arguments.var) as (serving, address):
+        asked = [{"customer_id": one} for one in some_ids(serving, "gold.customer_features")]
+        for number in range(arguments.rounds + 1):
+            for name, headers in HEADERS.items():
+                taken = burst(arguments.ghz, address.grpc, asked, headers, calls=arguments.calls, core=core)
+                if number:  # the first round warms up
+                    found[name].append(taken)
     print(f"{'headers':12} {'calls/s':>8} {'CPU us':>7}")
     for name, rows in found.items():
         rate, cpu = (statistics.median(one[place] for one in rows) for place in (0, 1))

@@ -1,12 +1,29 @@
-"""Our own server, as benches need it: its one worker, on a core, with all that it answers from."""
+"""Our own server, as benches need it: its one worker, on the first core, with all that it answers from."""
 
 import os
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from bench.serving.copied import copied
 from grpc_server.champions import read_pointer
 from grpc_server.precompute import NAMES
+from grpc_server.server import ServerAddress, running_server
 from grpc_server.worker import WATCH_SECONDS
+
+
+@contextmanager
+def our_server(var: Path) -> Iterator[tuple[Path, ServerAddress]]:
+    """A server on a copy of a shop, for the time of a block: the folder that it serves from, and its address."""
+    with tempfile.TemporaryDirectory(prefix="shopsphere-bench-") as scratch:
+        settings = copied(var, Path(scratch))
+        with running_server(settings) as address:
+            serving = settings.serving_dir("live")
+            wait_for_precomputed(serving)
+            keep_to(worker(), min(os.sched_getaffinity(0)))
+            yield serving, address
 
 
 def wait_for_precomputed(serving: Path) -> None:

@@ -67,7 +67,7 @@ def service(tmp_path: Path, environment: dict[str, str]) -> Service:
     ) -> Iterator[subprocess.Popen[bytes]]:
         log = tmp_path / f"{Path(command[0]).name}-{command[1]}.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603 (our own commands)
+            process = subprocess.Popen(
                 command,
                 cwd=ROOT,
                 env={**environment, **extra},

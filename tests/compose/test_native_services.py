@@ -3,7 +3,7 @@
 Prefect's server and worker are run in test_prefect_deployments.py.
 """
 
-# ruff: noqa: S603, S607 (they start our own commands)
+# ruff: noqa: S607 (they start our own commands)
 import subprocess
 import sys
 from collections.abc import Callable

@@ -1,6 +1,5 @@
 """The Prefect deployments, tried against a real Prefect server and a real worker on loopback."""
 
-# ruff: noqa: S603 (they start our own commands)
 import importlib
 import re
 import subprocess

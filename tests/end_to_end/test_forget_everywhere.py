@@ -128,7 +128,7 @@ def test_history_does_not_wait_for_mlflow(settings):
     code += "make_app()(['history', 'gold.customer_features'], standalone_mode=False); print('mlflow' in sys.modules)"
     environment = os.environ | {"SHOPSPHERE_VAR": str(settings.var_dir), "LAKE_ROOT": "", "MLFLOW_TRACKING_URI": ""}
     train(settings)
-    printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)  # noqa: S603 (our own code)
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
     assert "pinned by" in printed
     assert printed.endswith("False\n")
 

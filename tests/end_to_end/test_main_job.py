@@ -215,9 +215,7 @@ def test_a_worker_that_has_answered_has_imported_nothing_heavy(settings, served,
     """Neither training's and monitoring's libraries nor the lake's: a worker starts in a second and stays small."""
     ports = dict(zip(("grpc_port", "rest_port"), (_free_port(), _free_port()), strict=True))
     environment = settings.model_copy(update=ports).environment()
-    process = subprocess.Popen(  # noqa: S603 (our own interpreter)
-        [sys.executable, "-c", ANSWERING], env=environment, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", ANSWERING], env=environment, stdout=subprocess.PIPE, text=True)
     with process, Client(f"127.0.0.1:{ports['grpc_port']}") as client:
         try:
             list(poll(lambda: _answers(client)))

@@ -157,7 +157,7 @@ def test_sigterm_answers_every_call_that_was_taken(settings):
     before = logged(settings)
     ports = settings.model_copy(update={"grpc_port": _free_port(), "rest_port": _free_port()})
     command = [str(Path(sys.executable).parent / "shopsphere"), "serve"]
-    process = subprocess.Popen(command, env=ports.environment(), stdout=subprocess.PIPE, text=True)  # noqa: S603
+    process = subprocess.Popen(command, env=ports.environment(), stdout=subprocess.PIPE, text=True)
     assert "gRPC on" in process.stdout.readline()
     with process, Load(f"127.0.0.1:{ports.grpc_port}", ports.rest_port) as load:
         until(lambda: len(load.answered) > 500, "no answers")
@@ -176,7 +176,7 @@ def test_processes_that_start_as_the_supervisor_dies_end_too(settings):
     def left(*kinds):
         return [pid for kind in kinds for pid in processes(settings, kind)]
 
-    with subprocess.Popen(command, env=ports.environment()) as process:  # noqa: S603
+    with subprocess.Popen(command, env=ports.environment()) as process:
         until(lambda: left("follower") and len(left("worker")) == 2, "they were not started")
         started = left("follower", "worker")
         for pid in started:

@@ -333,4 +333,4 @@ def test_recent_products_that_nobody_sells_leave_a_customer_cold(channel, tmp_pa
 def test_a_worker_keeps_to_one_core():
     """Counted on where there are fewer."""
     code = "import os; from grpc_server.worker import _pin; _pin(1001); print(len(os.sched_getaffinity(0)))"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "1\n"  # noqa: S603 (our own code)
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "1\n"

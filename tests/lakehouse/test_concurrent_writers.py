@@ -66,7 +66,7 @@ def test_a_file_offered_twice_at_once_is_there_once(lake, write_shop):
     """Of three ingests of the same folder one commits each file; the others say that it is there already."""
     command = [sys.executable, "-c", INGEST, str(write_shop())]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    running = [subprocess.Popen(command, env=lake.settings.environment(), **pipes) for _ in range(3)]  # noqa: S603
+    running = [subprocess.Popen(command, env=lake.settings.environment(), **pipes) for _ in range(3)]
     for process in running:
         process.stdout.readline()
     for process in running:

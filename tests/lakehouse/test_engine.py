@@ -1,6 +1,5 @@
 """The engine: the tasks of a build on a real Dask scheduler and worker processes give the tables of one process."""
 
-# ruff: noqa: S603 (they start our own Python)
 import os
 import signal
 import subprocess

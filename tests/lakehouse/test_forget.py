@@ -183,7 +183,7 @@ forget.purge(lake, traces)
 def test_a_killed_forget_is_completed_by_the_next(shop, naming, steps):
     """SIGKILL while rows are removed, and while files are: every table is readable, and the second run ends it."""
     command = [sys.executable, "-c", KILLED, str(shop.settings.var_dir), str(steps)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL  # noqa: S603
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     for table in tables(shop):
         shop.scan(table).collect()
     assert naming(shop.settings.var_dir / "lake" / "bronze")

@@ -222,7 +222,7 @@ def undisturbed(tmp_path_factory, two_folders):
 def test_a_killed_run_is_completed_by_the_next(tmp_path, two_folders, undisturbed, lines):
     """SIGKILL after so many lines of progress: every table is readable, and the next run ends as an undisturbed one."""
     command = [sys.executable, "-c", KILLED, str(tmp_path / "var"), *map(str, two_folders)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for _ in range(lines):
         process.stdout.readline()
     os.kill(process.pid, signal.SIGKILL)

@@ -89,4 +89,4 @@ def test_help_does_not_load_the_prompt():
     heavy = "{'prompt_toolkit', 'pygments.lexers', 'duckdb', 'polars'} & set(sys.modules)"
     code = f"import sys; from shopsphere_cli.main import make_app; make_app(); print({heavy})"
 
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"  # noqa: S603
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"

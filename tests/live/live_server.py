@@ -53,7 +53,7 @@ class Live:
         number = str(len(self.workers))
         command = [sys.executable, "-m", "grpc_server.worker", "live", number, number]
         command += ["--parent", str(os.getpid())]
-        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)  # noqa: S603
+        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
     def take(self, version, **expected):
         """Let the follower look, and the workers take a version; gives what they say."""
