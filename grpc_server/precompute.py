@@ -1,7 +1,7 @@
 """Answers made before anybody asks: what a model says about every row of a snapshot, dropped by the follower.
 
-A call that names a customer and nothing else then costs a look into a table instead of a model. It is an addition:
-until the table is there, and for every other call, the model is asked.
+A call that names a customer or a product and nothing else then costs a look into a table instead of a model. It is an
+addition: until the table is there, and for every other call, the model is asked.
 """
 
 import logging
