@@ -23,6 +23,7 @@ from lakehouse.sources.synthetic.sessions import HABIT
 from lakehouse.storage import Lake
 from training.interactions import HORIZON, TABLES, Past, Reader, histories
 from training.popularity_recommender import PopularityRecommender
+from training.recommend_request import History
 from training.settings import TrainingSettings
 from training.use_case import Dataset, Metrics
 from training.use_cases import recommender
@@ -92,15 +93,20 @@ class Oracle(PopularityRecommender):
         customers = data.extra["past"].interactions["customer_id"].unique().sort().to_list()
         known = histories(data.extra["past"].interactions)
         whose = zip(customers, known, strict=True)
-        self._chances = {history.digest(): chances[customer] for customer, history in whose if customer in chances}
+        self._chances = {_content(history): chances[customer] for customer, history in whose if customer in chances}
 
     def answer(self, rows: Any) -> Any:
         """As others, but the history only says who it is."""
-        self._whose = iter([self._chances[history.digest()] for history, _ in rows])
+        self._whose = iter([self._chances[_content(history)] for history, _ in rows])
         return super().answer(rows)
 
     def _scores(self, known: Any, repeats: Any) -> Any:
         return np.array([next(self._whose) for _ in known], dtype=np.float64)
+
+
+def _content(history: History) -> bytes:
+    """What tells a history from others."""
+    return b"".join(part.tobytes() for part in (history.product_ids, history.weights, history.interest))
 
 
 def oracle_chances(product_ids: Any, data: Dataset, truth: Path) -> dict[int, Any]:

@@ -58,10 +58,11 @@ def load_state(folder: Path, pointer: Mapping[str, Any], before: State) -> State
 def precomputed_path(pointer: Mapping[str, Any], name: str, version: int) -> str | None:
     """Where the precomputed answers of a version are, once they are there; None without rows to answer about.
 
-    They are within the snapshot whose rows they answer about, and go with it; campaigns are a part of the answer.
+    They are within the snapshot whose rows they answer about, and go with it; some answers are about a campaign, too.
     """
-    features = pointer["features"].get(get(name).feature_table)
-    campaigns = Path(pointer["campaigns"] or "none").stem
+    use_case = get(name)
+    features = pointer["features"].get(use_case.feature_table)
+    campaigns = Path(pointer["campaigns"] or "none").stem if "campaign_id" in use_case.options else "any"
     return f"{features}/precomputed-{name}-{version}-{campaigns}.npy" if features else None
 
 

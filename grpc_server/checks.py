@@ -4,6 +4,7 @@ import numpy as np
 
 from grpc_server.call import Call
 from grpc_server.errors import CallError, Violation, invalid
+from grpc_server.recommend_options import NOTHING_ASKED
 from training.price_model import MAX_PRICE
 from training.use_case import Feature, UseCase
 
@@ -39,7 +40,8 @@ def violations(use_case: UseCase, call: Call) -> list[CallError | None]:
         what = f"asks for {listed:,} products in all: at most {MAX_LISTED:,} go into an answer"
         raise invalid([Violation("k", what)])
     for item, asked in enumerate(call.recommend):
-        found[item] += asked.violations()
+        if asked is not NOTHING_ASKED:
+            found[item] += asked.violations()
     _check_prices(call, found)
     return [invalid(listed) if listed else None for listed in found]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from grpc_server.online_features import FORMAT, FeatureSnapshot, with_digests, write_snapshot
+from grpc_server.online_features import FORMAT, FeatureSnapshot, write_snapshot
 from grpc_server.spool import CLOSED, OPEN, alone, claim_orphans, folders, read_records
 from lakehouse.errors import ShopSphereError
 from training.recommend_request import HISTORY
@@ -137,4 +137,4 @@ def _histories(arrays: Mapping[str, Any], kept: Any) -> dict[str, Any]:
     rows = np.repeat(kept, lengths)
     ends = np.cumsum(lengths[kept])
     history = {name: arrays[name][rows] for name in HISTORY}
-    return {"customer_id": arrays["customer_id"][kept], **with_digests(history, ends - lengths[kept], ends)}
+    return {"customer_id": arrays["customer_id"][kept], **history, "starts": ends - lengths[kept], "ends": ends}

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from training.recommend_request import HISTORY, History
+from training.recommend_request import HISTORY
 
 Array = np.ndarray[Any, Any]
 IDS, VALUES = "ids", "values"
 PLACES = ("starts", "ends")
 """Where each customer's entries are in the arrays of a history, which have one per customer and product."""
-DIGESTS = "digests"
-"""Of each customer's history, by which a model finds the list that it computed ahead."""
-FORMAT = "4"
+FORMAT = "5"
 """Part of each snapshot's folder name: a server leaves alone what another version of it wrote."""
 
 
@@ -27,7 +25,7 @@ def write_snapshot(
     """Write a snapshot: `arrays[key]` holds the sorted ids, the others one value per id, or what `history` needs."""
     folder.mkdir(parents=True)
     others = {name: array for name, array in arrays.items() if name != key}
-    own = (*PLACES, *HISTORY, DIGESTS)
+    own = (*PLACES, *HISTORY)
     apart = {name: array for name, array in others.items() if name in own or array.dtype.kind == "U"}
     names = [name for name in others if name not in apart]
     stored = {IDS: arrays[key], **apart}
@@ -38,17 +36,6 @@ def write_snapshot(
     header = {"table": table, "version": version, "as_of": as_of.isoformat(), "key": key}
     header |= {"names": names, "arrays": list(stored)}
     (folder / "snapshot.json").write_text(json.dumps(header))
-
-
-def with_digests(history: Mapping[str, Array], starts: Array, ends: Array) -> dict[str, Array]:
-    """The arrays of a history with the customers' places in them and their digests."""
-    columns = {name: array[None] for name, array in history.items()}
-    places = zip(starts.tolist(), ends.tolist(), strict=True)
-    digests = [
-        History.of({name: column[:, start:end] for name, column in columns.items()}, 0).digest()
-        for start, end in places
-    ]
-    return {**history, **dict(zip(PLACES, (starts, ends), strict=True)), DIGESTS: np.array(digests, dtype=np.uint64)}
 
 
 def _matrix(columns: Sequence[Array], count: int) -> Array:
@@ -124,13 +111,14 @@ class FeatureSnapshot:
         column = self._arrays.get(name)
         return "" if column is None or position < 0 else str(column[position])
 
-    def digest(self, position: int) -> int:
-        """The digest of a customer's history, from a snapshot of `gold.interactions`."""
-        return int(self._arrays[DIGESTS][position])
-
     def history_length(self, position: int) -> int:
-        """The number of products in a customer's history."""
+        """The number of products in a customer's history, from a snapshot of `gold.interactions`."""
         return int(self._arrays["ends"][position] - self._arrays["starts"][position])
+
+    def history_lengths(self, positions: Array) -> Array:
+        """As `history_length`, of n positions."""
+        lengths: Array = self._arrays["ends"][positions] - self._arrays["starts"][positions]
+        return lengths
 
     def history(self, position: int) -> tuple[Array, ...]:
         """A customer's products, their weights, views and carts, from a snapshot of `gold.interactions`.

@@ -17,12 +17,9 @@ from grpc_server.champions import load_state, precomputed_path, read_pointer
 from grpc_server.state import State
 from grpc_server.warm_up import unlogged
 from training.artifact import ArtifactError
-from training.use_cases import USE_CASES
 
 logger = logging.getLogger(__name__)
-NAMES = tuple(use_case.name for use_case in USE_CASES if use_case.features)
-"""Use cases of which a row of features is all that a plain call is about; a propensity is for the chosen campaign."""
-ROWS = 2_000
+ROWS = 500
 SECONDS = 0.5
 """How long the follower computes before it looks at registry and lake again."""
 
@@ -98,4 +95,4 @@ def _answering(pointer: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Use case and version of the models that answer calls; a challenger in the shadow is not one."""
     champions = pointer.get("models", {}).items()
     canaries = ((name, entry) for name, entry in pointer.get("challengers", {}).items() if entry["percent"])
-    return [(name, entry["version"]) for name, entry in (*champions, *canaries) if name in NAMES]
+    return [(name, entry["version"]) for name, entry in (*champions, *canaries)]

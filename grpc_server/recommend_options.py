@@ -41,16 +41,19 @@ NOTHING_ASKED = RecommendOptions()
 
 
 def options(asked: Sequence[RecommendOptions]) -> dict[str, Array]:
-    """The model's options, one entry per item; what items have in common is converted once."""
-    excluded = {item.exclude_product_ids: product_ids(item.exclude_product_ids).tolist() for item in {*asked}}
+    """The model's options, one entry per item; what items share is converted once."""
+    rows = {id(item): _row(item) for item in {id(item): item for item in asked}.values()}
+    repeats, *others = zip(*[rows[id(item)] for item in asked], strict=True)
+    names = ("categories", "exclude_product_ids", "country")
     return {
-        "include_repeats": np.array(
-            [np.nan if item.include_repeats is None else float(item.include_repeats) for item in asked]
-        ),
-        "categories": object_array([list(item.categories) for item in asked]),
-        "exclude_product_ids": object_array([excluded[item.exclude_product_ids] for item in asked]),
-        "country": object_array([item.country for item in asked]),
+        "include_repeats": np.array(repeats),
+        **{name: object_array(list(column)) for name, column in zip(names, others, strict=True)},
     }
+
+
+def _row(asked: RecommendOptions) -> tuple[float, list[str], list[int], str]:
+    repeats = np.nan if asked.include_repeats is None else float(asked.include_repeats)
+    return repeats, list(asked.categories), product_ids(asked.exclude_product_ids).tolist(), asked.country
 
 
 def product_ids(given: Sequence[str]) -> Array:

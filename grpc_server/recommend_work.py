@@ -1,11 +1,13 @@
-"""The work of a call for recommendations: lists computed ahead, else the model is asked with each item's history."""
+"""The work of a call for recommendations: precomputed lists, else the model is asked with each item's history."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from grpc_server import item_lists
 from grpc_server.call import Array
+from grpc_server.item_lists import ItemList
 from grpc_server.online_features import FeatureSnapshot
 from grpc_server.recommend_options import NOTHING_ASKED, RecommendOptions, options, product_ids
 from grpc_server.work import Lists, Work
@@ -28,26 +30,33 @@ class RecommendWork(Work):
         self._k = [k or DEFAULT_K for k in self.call.k] or [DEFAULT_K] * count
         self._day = as_of_day(self.snapshot.as_of) if self.snapshot else np.nan
         self._lengths = [0.0] * count
-        found = {item: outputs for item in items if (outputs := self._known(item)) is not None}
+        found = self._precomputed(items)
         others = [item for item in items if item not in found]
         if others:
-            computed = self._computed(others)
-            found |= {item: {name: column[row] for name, column in computed.items()} for row, item in enumerate(others)}
-        outputs = {name: [found[item][name] for item in items] for name in self.use_case.outputs}
-        for item, products in zip(items, outputs["item_ids"], strict=True):
-            self.warnings[item] += [] if products else ["no_products_left"]
-        self._log(items, outputs)
-        self.outputs = {name: self._spread(column, items) for name, column in outputs.items()}
+            found |= zip(others, item_lists.item_lists(self._computed(others)), strict=True)
+        lists = [found[item] for item in items]
+        for item, (encoded, *_) in zip(items, lists, strict=True):
+            self.warnings[item] += [] if encoded else ["no_products_left"]
+        self._log(items, lists)
+        self.outputs = {name: self._spread(column, items) for name, column in item_lists.columns(lists).items()}
 
-    def _known(self, item: int) -> Lists | None:
-        """The list computed ahead for the item's history, where nothing else is asked for."""
-        predict_known, position = getattr(self.served.model, "predict_known", None), int(self.positions[item])
-        if predict_known is None or self.snapshot is None or position < 0 or self.call.explain:
-            return None
-        if self._asked[item] is not NOTHING_ASKED:
-            return None
-        self._lengths[item] = float(self.snapshot.history_length(position))
-        found: Lists | None = predict_known(self.snapshot.digest(position), self._k[item], self._day)
+    def _precomputed(self, items: list[int]) -> dict[int, ItemList]:
+        """The lists that were made before anybody asked, of the items that ask for nothing else."""
+        table = self.state.precomputed.get((self.use_case.name, self.served.version))
+        if table is None or self.snapshot is None or self.call.explain:
+            return {}
+        plain = [
+            item
+            for item, position in zip(items, self.positions[items].tolist(), strict=True)
+            if position >= 0 and self._asked[item] is NOTHING_ASKED and self._k[item] <= DEFAULT_K
+        ]
+        positions = self.positions[plain]
+        lengths = self.snapshot.history_lengths(positions).tolist()
+        rows: list[ItemList] = table[positions].tolist()
+        found = {}
+        for item, length, row in zip(plain, lengths, rows, strict=True):
+            self._lengths[item] = float(length)
+            found[item] = row if self._k[item] == DEFAULT_K else item_lists.shortened(row, self._k[item])
         return found
 
     def _computed(self, items: list[int]) -> Lists:
@@ -75,13 +84,14 @@ class RecommendWork(Work):
             return asked
         return replace(asked, country=customers.text("country", customers.position(int(self.ids[item]))))
 
-    def _log(self, items: list[int], outputs: Lists) -> None:
+    def _log(self, items: list[int], lists: Sequence[ItemList]) -> None:
         self.logged = {"history_length": [self._lengths[item] for item in items]}
         recent = [list(self._asked[item].recent_product_ids) for item in items]
         if any(recent):
             self.logged["recent_product_ids"] = recent
         asked = {name: plain(column) for name, column in self._options(items).items() if name != "as_of_day"}
-        self.logged |= asked | outputs
+        outputs = zip(*map(item_lists.logged, lists), strict=True)
+        self.logged |= asked | dict(zip(item_lists.OUTPUTS, map(list, outputs), strict=True))
 
 
 def histories(

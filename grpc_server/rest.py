@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from grpc_server.call import Answers
 from grpc_server.errors import HTTP_STATUS, CallError, internal, to_json
+from grpc_server.item_lists import ITEMS, items_of
 from grpc_server.live import workers_document
 from grpc_server.metrics import Metrics
 from grpc_server.predictor import Predictor
@@ -41,12 +42,8 @@ def _outputs(*names: str) -> Callable[[Answers], dict[str, Any]]:
 
 
 def _items(answers: Answers) -> dict[str, Any]:
-    products, scores = answers.outputs["item_ids"][0], answers.outputs["item_scores"][0]
-    return {
-        "rec_list": [
-            {"product_id": str(product), "score": score} for product, score in zip(products, scores, strict=True)
-        ]
-    }
+    items = items_of(answers.outputs[ITEMS][0])
+    return {"rec_list": [{"product_id": item.product_id, "score": item.score} for item in items]}
 
 
 def _propensity(answers: Answers) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from grpc_server.champions import read_pointer
-from grpc_server.online_features import FORMAT, with_digests, write_snapshot
+from grpc_server.online_features import FORMAT, write_snapshot
 from lakehouse.errors import MissingTableError
 from lakehouse.query import online_snapshot
 from lakehouse.storage import Lake
@@ -109,4 +109,4 @@ def _histories(rows: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
     ends = counts["len"].cast(pl.Int64).cum_sum().to_numpy()
     starts = ends - counts["len"].cast(pl.Int64).to_numpy()
     arrays = {name: rows[column].to_numpy() for name, column in HISTORY.items()}
-    return {"customer_id": counts["customer_id"].to_numpy(), **with_digests(arrays, starts, ends)}
+    return {"customer_id": counts["customer_id"].to_numpy(), **arrays, "starts": starts, "ends": ends}

@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from grpc_server import record
+from grpc_server import item_lists, record
 from grpc_server.call import Answers, Call
+from grpc_server.item_lists import ItemList
 from grpc_server.online_features import FeatureSnapshot
 from grpc_server.recommend_options import NOTHING_ASKED, lake_id
 from grpc_server.state import ServedModel, State
 from training.campaigns import Campaign
-from training.recommend_request import DEFAULT_K, as_of_day
+from training.recommend_request import DEFAULT_K
 
 LIST_ASKED = ("history_length", "k", "include_repeats", "categories", "exclude_product_ids", "country")
 Answered = tuple[Answers, Sequence[str], Sequence[Any]]
@@ -32,13 +33,13 @@ class Single:
         self.origin = record.origin(served, snapshot)
         self._campaigns = state.campaigns
         self._chosen = state.campaigns.choose(snapshot.as_of) if state.campaigns else None
-        self._as_of_day = as_of_day(snapshot.as_of)
         self._defaults = served.defaults.tolist()
         asked = [name for name in served.use_case.options if name not in ("campaign_id", "product_id")]
         self._nothing_asked = dict.fromkeys(asked, math.nan)
-        self._predict: Any = _timed(_short_way(served), served.use_case.name, took)
+        predict: Any = getattr(served.model, "predict_one", None)
+        self._predict: Any = _timed(predict, served.use_case.name, took)
         self._precomputed = state.precomputed.get((served.use_case.name, served.version))
-        self._answer = self._list if hasattr(served.model, "predict_known") else self._scored
+        self._answer = self._scored if served.use_case.features else self._list
 
     def answer(self, call: Call, batch_id: str) -> Answered | None:
         """The answer to a plain call, and what is to be logged of it."""
@@ -93,16 +94,18 @@ class Single:
         return found
 
     def _list(self, call: Call, batch_id: str, entity_id: int, position: int) -> Answered | None:
-        """The list that was computed ahead for the customer's history."""
-        if call.recommend and call.recommend[0] is not NOTHING_ASKED:
+        """The customer's precomputed list."""
+        if self._precomputed is None or (call.recommend and call.recommend[0] is not NOTHING_ASKED):
             return None
         k = call.k[0] if call.k and call.k[0] is not None else DEFAULT_K
-        outputs = self._predict(self.snapshot.digest(position), k, self._as_of_day) if k > 0 else None
-        if outputs is None:
+        found: ItemList = self._precomputed.item(position)
+        if not 0 < k <= DEFAULT_K or not found[0]:
             return None
-        answers = self._answers(batch_id, outputs, "", [], [*self.served.warnings])
+        if k < DEFAULT_K:
+            found = item_lists.shortened(found, k)
+        answers = self._answers(batch_id, item_lists.named(found), "", [], [*self.served.warnings])
         asked: tuple[Any, ...] = (float(self.snapshot.history_length(position)), k, math.nan, [], [], "")
-        return answers, (*LIST_ASKED, *outputs), (*asked, *outputs.values())
+        return answers, (*LIST_ASKED, *item_lists.OUTPUTS), (*asked, *item_lists.logged(found))
 
     def _answers(
         self, batch_id: str, outputs: Mapping[str, Any], campaign_id: str, unknown: list[str], warnings: list[str]
@@ -123,11 +126,11 @@ class Single:
 
 
 def singles(state: State, took: Callable[[str, float], None]) -> dict[str, Single]:
-    """Those of a state, by use case, whose model answers in plain numbers; `took` is told how long each took."""
+    """Those of a state, by use case, that are answered in plain numbers; `took` is told how long each model took."""
     found = {}
     for name, served in state.models.items():
         snapshot = state.features.get(served.use_case.feature_table)
-        if snapshot and _short_way(served):
+        if snapshot and (hasattr(served.model, "predict_one") or not served.use_case.features):
             found[name] = Single(served, snapshot, state, took)
     return found
 
@@ -140,8 +143,3 @@ def _timed(predict: Callable[..., Any], use_case: str, took: Callable[[str, floa
         return answer
 
     return timed
-
-
-def _short_way(served: ServedModel) -> Any:
-    """How the model answers one row in plain numbers, or a known history; None where it cannot."""
-    return getattr(served.model, "predict_one", getattr(served.model, "predict_known", None))

@@ -1,6 +1,6 @@
 """Fit the recommenders: item factors by implicit ALS, and the models made of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,12 @@ from training import eligible
 from training.catalogue import Catalogue
 from training.fold_in import confidence
 from training.history_recommender import HistoryRecommender
-from training.interactions import INTEREST, Past, histories
+from training.interactions import INTEREST, Past
 from training.popularity_recommender import PopularityRecommender
-from training.recommend_request import History, as_of_day
+from training.recommend_request import as_of_day
 
 Array = np.ndarray[Any, Any]
 FACTORS, ITERATIONS = 64, 8
-MAX_LISTS = 20_000
 
 
 def fit_popularity(past: Past, *, by: str = "popularity") -> PopularityRecommender:
@@ -31,13 +30,6 @@ def fit_history(past: Past, blend: Mapping[str, Any]) -> HistoryRecommender:
     factors = item_factors(past.interactions, catalogue.product_ids, regularization=blend["regularization"])
     params = {**params, "factors": factors.shape[1], "iterations": ITERATIONS, **blend}
     return HistoryRecommender(catalogue, params, factors=factors, lift=lift)
-
-
-def latest_histories(past: Past) -> Sequence[History]:
-    """The histories of the customers seen last, at most 20,000."""
-    seen = past.interactions.group_by("customer_id").agg(pl.col("recency_days").min())
-    latest = seen.sort("recency_days", "customer_id").head(MAX_LISTS).select("customer_id")
-    return histories(past.interactions.join(latest, on="customer_id", how="semi"))
 
 
 def prepare(past: Past, *, by: str = "popularity") -> tuple[Catalogue, dict[str, Any], Array]:

@@ -10,7 +10,6 @@ import numpy as np
 from training import artifact, columns
 from training.catalogue import Catalogue
 from training.recommend_request import NO_HISTORY, Asked, History
-from training.stored_lists import LENGTH
 from training.use_case import Columns
 
 Array = np.ndarray[Any, Any]
@@ -19,6 +18,8 @@ Answer = tuple[Array, Array, Array]
 Known = tuple[Array, Array, Array]
 """Of a history: catalogue positions of its eligible products, their weights and their interest."""
 BLOCK_ROWS = 256
+LENGTH = 20
+"""Of the list of what is popular that is kept."""
 REPEAT, SIMILAR = "repeat", "similar"
 """Reasons: bought before; by the model."""
 

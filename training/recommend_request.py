@@ -1,6 +1,5 @@
 """One row of a recommender's inputs and options: the customer's history, and what is asked for."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,11 +42,6 @@ class History:
             np.asarray(inputs[name][row], np.float64) if name in inputs else np.zeros(len(ids)) for name in others
         )
         return cls(product_ids=ids, weights=weights, interest=views + CART_VIEWS * carts)
-
-    def digest(self) -> int:
-        """A number of 64 bits that stands for exactly this history."""
-        content = b"".join(part.tobytes() for part in (self.product_ids, self.weights, self.interest))
-        return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
     @property
     def bought(self) -> Array:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import grpc
 import orjson
-from shopsphere.v1 import propensity_pb2
+from shopsphere.v1 import clv_pb2, propensity_pb2
 
 from bench.serving import mlserver_rival
 from bench.serving.calls import RPCS, some_ids
@@ -32,6 +32,8 @@ from grpc_server.server import running_server
 from grpc_server.settings import ServerSettings
 
 IN_FLIGHT = 32
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""For rivals, whose models would wait for threads that share the one core."""
 
 
 def main() -> None:
@@ -60,7 +62,7 @@ def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterat
 
     def start(module: str, *arguments: str) -> tuple[int, int]:
         command = [sys.executable, "-m", f"bench.serving.{module}", str(core), *arguments]
-        environment = {**os.environ, **settings.environment(), "MLFLOW_TRACKING_URI": settings.tracking_uri}
+        environment = {**os.environ, **ONE_THREAD, **settings.environment()}
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         )
@@ -97,8 +99,11 @@ def candidates(settings: ServerSettings, core: int, *, mlserver: bool) -> Iterat
             bodies = [orjson.dumps({"customer_id": entity}) for entity in customers]
             targets.append(json_target("FastAPI + onnxruntime", *fastapi, path="/score/clv", bodies=bodies))
             targets.append(json_target("FastAPI, precomputed", *fastapi, path="/precomputed/clv", bodies=bodies))
-            old = orjson.dumps({"customer_id": 1, "features": {"monetary": 100.0, "tx_count": 3}})
-            targets.append(json_target("old system", *start("old_system"), path="/score/clv", bodies=[old]))
+            features = {field.name: 1.0 for field in clv_pb2.ClvFeatures.DESCRIPTOR.fields}
+            old = orjson.dumps({"customer_id": 1, "features": features})
+            targets.append(
+                json_target("old system", *start("old_system", str(serving)), path="/score/clv", bodies=[old])
+            )
             if mlserver:
                 targets.append(_mlserver(core, started))
             yield targets
@@ -120,7 +125,9 @@ def _mlserver(core: int, started: list[subprocess.Popen[str]]) -> Target:
     packages = [word for name in mlserver_rival.REQUIREMENTS for word in ("--with", name)]
     command = [Path(sys.executable).with_name("uv"), "run", "--no-project", "--isolated", *packages]
     command += ["python", mlserver_rival.__file__, str(core)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **ONE_THREAD}
+    )
     started.append(process)
     assert process.stdout
     pid, port, body = process.stdout.readline().split()

@@ -26,8 +26,13 @@ def some_ids(serving: Path, table: str) -> list[str]:
 
 def ids_of(serving: Path, table: str, count: int) -> list[str]:
     """So many of them; some come again where there are fewer."""
-    pointer = read_pointer(serving)
-    assert pointer
-    snapshot = FeatureSnapshot(serving / pointer["features"][table])
+    snapshot = snapshot_of(serving, table)
     ids = snapshot.arrays()[snapshot.key]
     return [str(ids[place]) for place in np.linspace(0, len(ids) - 1, count).astype(int)]
+
+
+def snapshot_of(serving: Path, table: str) -> FeatureSnapshot:
+    """What a server serves of a table."""
+    pointer = read_pointer(serving)
+    assert pointer
+    return FeatureSnapshot(serving / pointer["features"][table])

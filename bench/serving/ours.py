@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bench.serving.copied import copied
 from grpc_server.champions import read_pointer
-from grpc_server.precompute import NAMES
 from grpc_server.server import ServerAddress, running_server
 from grpc_server.worker import WATCH_SECONDS
+from training.use_cases import USE_CASES
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def our_server(var: Path) -> Iterator[tuple[Path, ServerAddress]]:
 def wait_for_precomputed(serving: Path) -> None:
     """Until the follower has the answers that calls need no model for, and the worker has had time to see them."""
     deadline = time.monotonic() + 60
-    while len((read_pointer(serving) or {"precomputed": ()})["precomputed"]) < len(NAMES):
+    while len((read_pointer(serving) or {"precomputed": ()})["precomputed"]) < len(USE_CASES):
         if time.monotonic() > deadline:
             raise RuntimeError("no answers are precomputed: the server's log says why")
         time.sleep(0.1)

@@ -6,7 +6,8 @@ from typing import Any
 from shopsphere.v1 import recommender_pb2 as pb
 from shopsphere.v1 import recommender_pb2_grpc
 
-from grpc_server.call import Answers, Call
+from grpc_server.call import Call
+from grpc_server.item_lists import ITEMS
 from grpc_server.predictor import Predictor
 from grpc_server.recommend_options import NOTHING_ASKED, RecommendOptions
 from grpc_server.services import wire
@@ -27,7 +28,9 @@ class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
         )
         answers.check_first()
         response = pb.RecommendResponse(customer_id=request.customer_id)
-        _add_items(response.items, answers, 0)
+        response.MergeFromString(answers.outputs[ITEMS][0])
+        for item, rests in zip(response.items, answers.explanation.get("supporting_product_ids", ()), strict=False):
+            item.supporting_product_ids.extend(map(str, rests))
         wire.trace(response.metadata, answers)
         return response
 
@@ -47,11 +50,13 @@ class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
         response = pb.BatchRecommendResponse(metadata=wire.batch_metadata(answers))
         for item, entity in enumerate(ids):
             error = wire.item_error(answers.errors[item])
-            result = response.results.add(
-                customer_id=entity, error=error, warnings=[] if error else wire.warnings(answers.warnings[item])
-            )
-            if error is None:
-                _add_items(result.items, answers, item)
+            result = response.results.add(customer_id=entity)
+            if error:
+                result.error.CopyFrom(error)
+                continue
+            result.MergeFromString(answers.outputs[ITEMS][item])
+            if codes := answers.warnings[item]:
+                result.warnings.extend(wire.warnings(codes))
         return response
 
 
@@ -79,12 +84,3 @@ def _options(request: pb.RecommendRequest) -> RecommendOptions:
         recent_product_ids=tuple(request.recent_product_ids),
         country=request.country,
     )
-
-
-def _add_items(items: Any, answers: Answers, item: int) -> None:
-    """Add the products of an answer to their field; a message built in its place costs half of one copied there."""
-    products, scores, reasons = (answers.outputs[name][item] for name in ("item_ids", "item_scores", "item_reasons"))
-    for product, score, reason in zip(products, scores, reasons, strict=True):
-        items.add(product_id=str(product), score=score, reason=reason)
-    for message, rests in zip(items, answers.explanation.get("supporting_product_ids", ()), strict=False):
-        message.supporting_product_ids.extend(map(str, rests))

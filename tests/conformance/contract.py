@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,3 +155,16 @@ def told(answer: Any) -> dict[str, Any]:
     metadata = fields.pop("metadata", None)
     warnings = metadata.warnings if metadata else fields.get("warnings", [])
     return fields | {"warnings": [one.code for one in warnings], "items": list(fields.get("items", []))}
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values of a field agree: numbers to the last bits of 32-bit floats, lists in order.
+
+    An answer may be precomputed or computed for the call, alone or among others.
+    """
+    if isinstance(left, float):
+        return bool(left == pytest.approx(right, rel=1e-5))
+    if isinstance(left, Sequence) and not isinstance(left, str):
+        products = [[item.product_id for item in items] for items in (left, right)]
+        return products[0] == products[1] and all(same(a.score, b.score) for a, b in zip(left, right, strict=True))
+    return bool(left == right)

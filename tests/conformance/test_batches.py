@@ -4,22 +4,12 @@ import math
 
 import grpc
 import pytest
-from contract import CLV, PRICING, PROPENSITY, RECOMMENDER, every_rpc, every_rpc_with_features, refusal, told
+from contract import CLV, PRICING, PROPENSITY, RECOMMENDER, every_rpc, every_rpc_with_features, refusal, same, told
 from google.protobuf.duration_pb2 import Duration
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 UNTOLD = ("error", "warnings")
-
-
-def same(left, right):
-    """Whether two values of a field agree: numbers to the last bits of 32-bit floats, lists in order."""
-    if isinstance(left, float):
-        return left == pytest.approx(right, rel=1e-5)
-    if isinstance(left, list):
-        products = [[item.product_id for item in items] for items in (left, right)]
-        return products[0] == products[1] and all(same(a.score, b.score) for a, b in zip(left, right, strict=True))
-    return left == right
 
 
 def check_as_alone(channel, rpc, request, result):

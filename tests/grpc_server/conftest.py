@@ -10,7 +10,7 @@ import pytest
 
 from grpc_server.metrics import Metrics
 from grpc_server.mount import Mount
-from grpc_server.online_features import FeatureSnapshot, with_digests, write_snapshot
+from grpc_server.online_features import FeatureSnapshot, write_snapshot
 from grpc_server.poll_thread import PollThreadExecutor
 from grpc_server.prediction_log import PredictionLog
 from grpc_server.predictor import Predictor
@@ -71,7 +71,7 @@ def state(tmp_path):
         "gold.product_features": ("product_id", {"product_id": np.array([5]), **products}),
         "gold.interactions": (
             "customer_id",
-            {"customer_id": np.array([1]), **with_digests(HISTORY_OF_1, np.array([0]), np.array([2]))},
+            {"customer_id": np.array([1]), **HISTORY_OF_1, "starts": np.array([0]), "ends": np.array([2])},
         ),
     }
     features = {}

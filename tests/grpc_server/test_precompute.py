@@ -12,7 +12,9 @@ from grpc_server import precompute
 from grpc_server.call import Call
 from grpc_server.champions import POINTER, load_state, read_pointer
 from grpc_server.forget import forget_served
+from grpc_server.item_lists import items_of
 from grpc_server.precompute import Precompute
+from grpc_server.recommend_options import RecommendOptions
 from grpc_server.row_drops import RowDrops
 from grpc_server.state import State
 from grpc_server.warm_up import unlogged
@@ -25,14 +27,16 @@ OUTPUTS = {
     "segmentation": "cluster_id",
     "pricing": "price_suggested",
 }
+"""Of the use cases that read a row of features; lists are looked at apart."""
+NAMES = (*OUTPUTS, "recommender")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, tiny_lake):
-    """A server's folder with the rows of a small lake and trained models of all use cases that read some."""
+    """A server's folder with the rows of a small lake and trained models of all use cases."""
     serving = tmp_path_factory.mktemp("serving")
     folder, models = serving / "live", {}
-    for name in OUTPUTS:
+    for name in NAMES:
         data, path = get(name).dataset(tiny_lake), folder / "models" / name / "1"
         model = get(name).fit(data)
         model.save(path)
@@ -65,7 +69,7 @@ def computed(folder):
     """Look until all is there; gives the number of looks and the state that a worker loads."""
     looks, follower = 0, Precompute(folder)
     found = []
-    while len(found) < len(OUTPUTS):
+    while len(found) < len(NAMES):
         looks += 1
         assert looks < 1000
         found = follower.look()["precomputed"]
@@ -128,6 +132,46 @@ def test_a_call_about_more_than_an_id_is_the_models(name, folder):
         assert ask(wrong, name, [one], campaign_ids=[campaign])[0] != 99
 
 
+def test_a_list_is_what_the_model_answers(folder):
+    """Of any customer and of any length, in calls and in batches."""
+    _, state = computed(folder)
+    asked, ids = replace(state, precomputed={}), everybody(state, "recommender")
+    for k in (None, 1, 3, 10, 12):
+        call = Call(use_case="recommender", entity_ids=ids, k=[k] * len(ids))
+        found, wanted = (unlogged(one).predict(call) for one in (state, asked))
+        assert lists(found) == lists(wanted)
+        assert scores(found) == pytest.approx(scores(wanted), rel=1e-4)
+        for number, one in enumerate(ids[:20]):
+            alone = unlogged(state).predict(Call(use_case="recommender", entity_ids=[one], k=[k]))
+            assert lists(alone)[0] == lists(wanted)[number]
+
+
+@pytest.mark.parametrize("more", [{"include_repeats": False}, {"exclude_product_ids": ("5",)}, {"country": "US"}])
+def test_a_list_with_a_wish_is_the_models(more, folder):
+    """The table has answers to plain calls alone; so has a list that is longer than those in it."""
+    _, state = computed(folder)
+    table = state.precomputed["recommender", 1]
+    wrong = replace(state, precomputed={("recommender", 1): np.roll(table, 1)})
+    first, last = (everybody(state, "recommender")[place] for place in (0, -1))
+
+    def answer(asked, customer, **given):
+        return lists(unlogged(asked).predict(Call(use_case="recommender", entity_ids=[customer], **given)))[0]
+
+    assert answer(wrong, first) == answer(state, last) != answer(state, first)
+    assert answer(wrong, first, recommend=[RecommendOptions(**more)]) != answer(wrong, first)
+    assert answer(wrong, first, k=[11])[:10] == answer(state, first)
+
+
+def lists(answers):
+    """Products and reasons of each item."""
+    return [[(item.product_id, item.reason) for item in items_of(one)] for one in answers.outputs["items"]]
+
+
+def scores(answers):
+    """Of all items; they differ in their last bits with who else is asked about."""
+    return [item.score for one in answers.outputs["items"] for item in items_of(one)]
+
+
 def test_the_follower_looks_around_between_pieces(folder, monkeypatch):
     """Many customers take many looks; the last one has the whole table."""
     monkeypatch.setattr(precompute, "ROWS", 100)
@@ -137,7 +181,7 @@ def test_the_follower_looks_around_between_pieces(folder, monkeypatch):
 
     assert looks > 2
     assert {name: len(table) for (name, _), table in state.precomputed.items()} == {
-        name: len(everybody(state, name)) for name in OUTPUTS
+        name: len(everybody(state, name)) for name in NAMES
     }
 
 
@@ -179,7 +223,7 @@ def test_a_model_that_is_refused_has_none(folder):
     found = [follower.look()["precomputed"] for _ in range(2)]
 
     assert found[0] == found[1]
-    assert len(found[1]) == len(OUTPUTS) - 1
+    assert len(found[1]) == len(NAMES) - 1
     assert not any("-clv-" in path for path in found[1])
 
 

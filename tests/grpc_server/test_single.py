@@ -12,9 +12,8 @@ from grpc_server.predictor import Predictor
 from grpc_server.single import singles
 from grpc_server.spool import read_records
 from grpc_server.state import State, StateHolder
+from grpc_server.warm_up import unlogged
 from training import tabular
-from training.columns import object_array
-from training.recommend_request import HISTORY, as_of_day
 
 
 class Long:
@@ -34,22 +33,6 @@ class Short(Long):
         return {name: column.tolist()[0] for name, column in found.items()}
 
 
-class Listed(Long):
-    """A recommender that has a list for the first history that the test's snapshot holds, for up to 2 products."""
-
-    def __init__(self, model, snapshot):
-        super().__init__(model)
-        self._digest, self._day = snapshot.digest(0), as_of_day(snapshot.as_of)
-        self._history = dict(zip(HISTORY, ([part] for part in snapshot.history(0)), strict=True))
-
-    def predict_known(self, digest, k, as_of_day):
-        """By its arrays."""
-        if (digest, as_of_day) != (self._digest, self._day) or k > 2:
-            return None
-        found = self.predict({name: object_array(parts) for name, parts in self._history.items()}, {"k": np.array([k])})
-        return {name: column[0].tolist() for name, column in found.items()}
-
-
 def core(state, spool):
     """The predictor of a state, and how to read what it has logged."""
     holder = StateHolder()
@@ -67,17 +50,13 @@ def core(state, spool):
 
 @pytest.fixture
 def short(state):
-    """The state with models that take the short way."""
-    snapshot = state.features["gold.interactions"]
-    wrapped = {
-        name: served.model
-        if name == "pricing"
-        else Listed(served.model, snapshot)
-        if name == "recommender"
-        else Short(served.model)
-        for name, served in state.models.items()
-    }
-    return with_models(state, wrapped)
+    """The state with models that take the short way, and a precomputed list."""
+    own = ("pricing", "recommender")
+    wrapped = {name: served.model if name in own else Short(served.model) for name, served in state.models.items()}
+    lists = unlogged(state).predict(Call(use_case="recommender", entity_ids=["1"])).outputs
+    table = np.empty(1, dtype=[(name, f"S{len(values[0])}") for name, values in lists.items()])
+    table[0] = tuple(values[0] for values in lists.values())
+    return replace(with_models(state, wrapped), precomputed={("recommender", 3): table})
 
 
 def with_models(state, models):
@@ -92,13 +71,14 @@ USUAL = {
     "the chosen campaign": Call(use_case="propensity", entity_ids=["1"], campaign_ids=[""]),
     "a named campaign": Call(use_case="propensity", entity_ids=["2"], campaign_ids=["9"]),
     "a product": Call(use_case="pricing", entity_ids=["5"]),
+    "a list": Call(use_case="recommender", entity_ids=["1"]),
     "a list of two": Call(use_case="recommender", entity_ids=["1"], k=[2]),
 }
 OTHERS = {
     "a stranger": Call(use_case="clv", entity_ids=["404"]),
     "no id": Call(use_case="clv", entity_ids=["one"]),
     "a campaign of no shop": Call(use_case="propensity", entity_ids=["1"], campaign_ids=["404"]),
-    "a longer list": Call(use_case="recommender", entity_ids=["1"], k=[3]),
+    "a longer list": Call(use_case="recommender", entity_ids=["1"], k=[11]),
     "a list of none": Call(use_case="recommender", entity_ids=["1"], k=[0]),
     "no history": Call(use_case="recommender", entity_ids=["2"], k=[1]),
 }
@@ -122,7 +102,7 @@ def test_a_usual_call_is_answered_alike(call, state, short, tmp_path):
         found.append((outputs, list(map(str, traced)), logged()))
     assert found[0] == found[1]
     assert singles(short, lambda *_: None)[call.use_case].answer(call, "id") is not None
-    assert not singles(long, lambda *_: None)
+    assert {*singles(long, lambda *_: None)} <= {"recommender"}
 
 
 @pytest.mark.parametrize("call", OTHERS.values(), ids=OTHERS)

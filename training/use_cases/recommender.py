@@ -72,7 +72,7 @@ def fit(data: Dataset) -> Model:
 
     past, (before, rows) = data.extra["past"], data.extra["tuning"]
     chosen = blend.choose(before, rows) if rows.height and before.interactions.height else blend.untuned(past)
-    return als.fit_history(past, chosen).with_lists(als.latest_histories(past))
+    return als.fit_history(past, chosen)
 
 
 def fit_baseline(data: Dataset) -> Model:
