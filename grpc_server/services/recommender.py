@@ -75,7 +75,9 @@ def _same(request: pb.BatchRecommendRequest) -> pb.RecommendRequest:
 
 
 def _options(request: pb.RecommendRequest) -> RecommendOptions:
-    if not any(field.name in ASKED for field, _ in request.ListFields()):
+    given = request.ListFields()
+    only_the_id = len(given) == 1 and request.customer_id
+    if only_the_id or not any(field.name in ASKED for field, _ in given):
         return NOTHING_ASKED
     return RecommendOptions(
         include_repeats=_optional(request, "include_repeats"),
