@@ -86,9 +86,8 @@ class RecommendWork(Work):
 
     def _log(self, items: list[int], lists: Sequence[ItemList]) -> None:
         self.logged = {"history_length": [self._lengths[item] for item in items]}
-        recent = [list(self._asked[item].recent_product_ids) for item in items]
-        if any(recent):
-            self.logged["recent_product_ids"] = recent
+        if any(one.recent_product_ids for one in {id(one): one for one in self._asked}.values()):
+            self.logged["recent_product_ids"] = [list(self._asked[item].recent_product_ids) for item in items]
         asked = {name: plain(column) for name, column in self._options(items).items() if name != "as_of_day"}
         outputs = zip(*map(item_lists.logged, lists), strict=True)
         self.logged |= asked | dict(zip(item_lists.OUTPUTS, map(list, outputs), strict=True))
