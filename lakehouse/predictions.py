@@ -76,13 +76,29 @@ def _column(name: str, values: Sequence[Any]) -> pl.Series | None:
     if first is None:
         return None
     if isinstance(first, (list, tuple)):
-        inner = [item for value in values if value is not None for item in value]
-        return pl.Series(name, values, dtype=pl.List(_scalar(inner))) if inner else None
+        return _lists(name, values)
     if isinstance(first, str):
         return pl.Series(name, values, dtype=pl.String)
     if name in WHOLE:
         return pl.Series(name, values, dtype=pl.Int32)
     return pl.Series(name, values, dtype=pl.Float64, strict=False).fill_nan(None)
+
+
+def _lists(name: str, values: Sequence[Sequence[Any] | None]) -> pl.Series | None:
+    """Lists of any lengths, put together by Polars from all of their items; None where all are empty."""
+    inner = [item for value in values if value is not None for item in value]
+    if not inner:
+        return None
+    lengths = pl.Series([None if value is None else len(value) for value in values], dtype=pl.UInt32)
+    rows = pl.DataFrame({"row": np.arange(len(values)), "length": lengths})
+    items = pl.DataFrame(
+        {"row": np.repeat(rows["row"].to_numpy(), lengths.fill_null(0).to_numpy()), name: inner},
+        schema_overrides={name: _scalar(inner)},
+    )
+    lists = items.group_by("row", maintain_order=True).agg(name)
+    empty = pl.when(pl.col("length") == 0).then(pl.lit([], dtype=lists.schema[name]))
+    found = rows.join(lists, on="row", how="left", maintain_order="left")
+    return found.select(pl.coalesce(name, empty).alias(name)).to_series()
 
 
 def _scalar(items: Sequence[Any]) -> pl.DataType:

@@ -48,14 +48,14 @@ class RecommenderService(recommender_pb2_grpc.RecommenderServiceServicer):
             )
         )
         response = pb.BatchRecommendResponse(metadata=wire.batch_metadata(answers))
-        for item, entity in enumerate(ids):
-            error = wire.item_error(answers.errors[item])
+        lists = answers.outputs.get(ITEMS) or [None] * len(ids)  # none has one where each has an error
+        for entity, error, items, codes in zip(ids, answers.errors, lists, answers.warnings, strict=True):
             result = response.results.add(customer_id=entity)
             if error:
-                result.error.CopyFrom(error)
+                result.error.CopyFrom(wire.item_error(error))
                 continue
-            result.MergeFromString(answers.outputs[ITEMS][item])
-            if codes := answers.warnings[item]:
+            result.MergeFromString(items)
+            if codes:
                 result.warnings.extend(wire.warnings(codes))
         return response
 

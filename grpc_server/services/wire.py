@@ -159,11 +159,9 @@ def add_results(results: Any, answers: Answers, columns: Mapping[str, Sequence[A
             results.add(**{key: columns[key][item]}, error=item_error(error))
 
 
-def item_error(error: CallError | None) -> common_pb2.ItemError | None:
+def item_error(error: CallError) -> common_pb2.ItemError:
     """One item's error."""
-    return (
-        None if error is None else common_pb2.ItemError(code=error.number, reason=error.reason, message=error.message)
-    )
+    return common_pb2.ItemError(code=error.number, reason=error.reason, message=error.message)
 
 
 def data_version(snapshot: FeatureSnapshot | None) -> common_pb2.DataVersion | None:
