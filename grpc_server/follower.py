@@ -15,7 +15,7 @@ from typing import Any
 
 from grpc_server.admin import admin_server
 from grpc_server.champions import POINTER, read_pointer
-from grpc_server.child import orphaned
+from grpc_server.child import collect_seldom, orphaned
 from grpc_server.counters import SUFFIX, Counters
 from grpc_server.live import drop_dead
 from grpc_server.model_drops import ModelDrops
@@ -119,6 +119,7 @@ def main() -> None:
         admin = admin_server(settings, name=options.name) if settings.admin_port and not options.as_of else None
     except ShopSphereError as error:
         sys.exit(f"shopsphere: {error}")
+    collect_seldom()
     counters = Counters(settings.metrics_dir(options.name) / f"follower{SUFFIX}")
     shadow = Shadow(settings.serving_dir(options.name), counters)
     with Shipper(settings.spool_dir, Lake(settings), counters, shadow.scored):

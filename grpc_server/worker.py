@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from grpc_server import health
 from grpc_server.champions import POINTER, load_state, read_pointer
-from grpc_server.child import orphaned
+from grpc_server.child import collect_seldom, orphaned
 from grpc_server.health import HealthService
 from grpc_server.live import Reporter
 from grpc_server.mount import Mount
@@ -143,6 +143,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     worker = Worker(ServerSettings(), options.name, options.number)
     worker.look()  # who takes a dead one's place has models before it listens
+    collect_seldom()
     worker.start()
     while not stop.is_set() and not orphaned(options.parent):
         worker.look()
