@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from grpc_server.call import Array
 from grpc_server.online_features import FeatureSnapshot, mapped
+from grpc_server.shadow_rows import Record
 from grpc_server.state import Challenger, Refusal, ServedModel, State
 from grpc_server.warm_up import warm_up
 from training.campaigns import CampaignTable
@@ -32,17 +33,20 @@ def read_pointer(folder: Path) -> Mapping[str, Any] | None:
     return document
 
 
-def load_state(folder: Path, pointer: Mapping[str, Any], before: State) -> State:
+def load_state(
+    folder: Path, pointer: Mapping[str, Any], before: State, recent: Callable[[], Sequence[Record]] = tuple
+) -> State:
     """The state that the pointer describes; what did not change is taken over from the state before.
 
-    A model that is damaged, wants other inputs, does not give its golden answers or fails on rows of the lake is
-    refused: the champion before it serves on, a challenger is left out. Rows that cannot be read stay as they were.
+    A model that is damaged, wants other inputs, does not give its golden answers or fails on rows of the lake, or on
+    what the `recent` records of the log were asked, is refused: the champion before it serves on, a challenger is left
+    out. Rows that cannot be read stay as they were.
 
     Raises:
         FileNotFoundError: the follower has replaced meanwhile what the pointer named.
     """
     data = State({}, _features(folder, pointer, before), _campaigns(folder, pointer, before))
-    loading = _Loading(folder, before, data, [Refusal(**told) for told in pointer["refused"]])
+    loading = _Loading(folder, before, data, recent, [Refusal(**told) for told in pointer["refused"]])
     with _in_small_pieces():
         models = {name: loading.champion(name, entry) for name, entry in pointer["models"].items()}
         challengers = {name: loading.challenger(name, entry) for name, entry in pointer["challengers"].items()}
@@ -80,8 +84,16 @@ def _in_small_pieces() -> Iterator[None]:
 class _Loading:
     """One look at a new pointer: what can be taken over of the state before, what is loaded, what is refused."""
 
-    def __init__(self, folder: Path, before: State, data: State, refused: list[Refusal]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        before: State,
+        data: State,
+        recent: Callable[[], Sequence[Record]],
+        refused: list[Refusal],
+    ) -> None:
         self._folder, self._before, self._data, self.refused = folder, before, data, refused
+        self._recent = recent
 
     def champion(self, name: str, entry: Mapping[str, Any]) -> ServedModel | None:
         """The model to answer with: the one before where the new one is refused."""
@@ -104,7 +116,7 @@ class _Loading:
             try:
                 model = load_verified(path, name, digest=entry["tags"].get("digest"))
                 served = ServedModel(use_case=get(name), model=model, **told)
-                warm_up(served, self._data)
+                warm_up(served, self._data, self._recent())
                 return served
             except Exception as error:  # whatever a model's own code raises must not end the worker
                 reason = str(error).replace(f"{self._folder}/", "")

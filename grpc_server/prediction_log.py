@@ -8,13 +8,16 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from grpc_server.spool import SpoolFile, closed_files, usage
+from grpc_server.spool import SpoolFile, closed_files, parsed, usage
 
 logger = logging.getLogger(__name__)
 FILE_BYTES = 4 << 20
 CLOSE_SECONDS = 2.0
 RETRY_SECONDS = 1.0
+RECENT_BYTES = 1 << 16
+"""Some hundred answers to single calls; a large batch is not among them."""
 NEVER_LESS = 1.0
 
 
@@ -42,6 +45,8 @@ class PredictionLog:
         self._number = 0
         self._file: SpoolFile | None = None
         self._refused_at: float | None = None
+        self._last = b""
+        """The end of the file before the open one."""
 
     @property
     def refusing(self) -> bool:
@@ -75,6 +80,12 @@ class PredictionLog:
                 return True
         self._on_drop()
         return False
+
+    def recent(self) -> list[Mapping[str, Any]]:
+        """The newest records of this worker, oldest first, as far as 64 KiB of each file hold them whole."""
+        with self._lock:
+            lines = self._last + (self._file.tail(RECENT_BYTES) if self._file else b"")
+        return parsed(lines, self._folder)
 
     def tend(self) -> None:
         """Close the open file when it is old and those before it are shipped; call this a few times a second.
@@ -120,4 +131,5 @@ class PredictionLog:
     def _close(self) -> None:
         if self._file is not None:
             file, self._file = self._file, None
+            self._last = file.tail(RECENT_BYTES) if file.records else self._last
             file.close()

@@ -63,6 +63,12 @@ class SpoolFile:
         self.records += 1
         return True
 
+    def tail(self, size: int) -> bytes:
+        """The whole lines within the last `size` bytes."""
+        start = max(0, self.used - size)
+        found = self._map[start : self.used]
+        return found[found.find(b"\n") + 1 :] if start else found
+
     def close(self) -> None:
         """Give back what was not used, and let others ship the file; without records it goes."""
         self._map.close()
@@ -150,8 +156,13 @@ def read_records(path: Path) -> list[Mapping[str, Any]]:
 
     A line that is no JSON can come of the machine's death alone, as pages are written to disk in any order.
     """
+    return parsed(_whole_lines(path.read_bytes()), path)
+
+
+def parsed(lines: bytes, path: Path) -> list[Mapping[str, Any]]:
+    """The records in whole lines of a file; a damaged one is told and left out."""
     records: list[Mapping[str, Any]] = []
-    for line in _whole_lines(path.read_bytes()).split(b"\n")[:-1]:
+    for line in lines.split(b"\n")[:-1]:
         try:
             records.append(record.read(line))
         except orjson.JSONDecodeError:

@@ -1,17 +1,22 @@
-"""A model's first answers, before anybody waits for them: about customers or products of the snapshot, not logged."""
+"""A model's first answers, before anybody waits for them: about rows of the snapshot, and what was asked lately."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from grpc_server import shadow_rows
 from grpc_server.call import Call
 from grpc_server.metrics import Metrics
 from grpc_server.prediction_log import PredictionLog
 from grpc_server.predictor import Predictor
+from grpc_server.recommend_work import PRODUCTS
+from grpc_server.shadow_rows import Record
 from grpc_server.state import ServedModel, State, StateHolder
 from training.artifact import ArtifactError
 
 ROWS = 16
+RECORDS = 64
 
 
 class _Nowhere(PredictionLog):
@@ -29,8 +34,10 @@ def unlogged(state: State) -> Predictor:
     return Predictor(holder, _Nowhere(Path()), Metrics(holder))
 
 
-def warm_up(served: ServedModel, state: State) -> None:
+def warm_up(served: ServedModel, state: State, recent: Sequence[Record] = ()) -> None:
     """Let a model answer calls, one by one and as a batch, so that its first real one is no slower than the rest.
+
+    Then what the use case was asked in the newest of the `recent` records, with all their options. Nothing is logged.
 
     Raises:
         ArtifactError: an answer is no number.
@@ -44,3 +51,7 @@ def warm_up(served: ServedModel, state: State) -> None:
         answers = predictor.predict(Call(use_case=use_case.name, entity_ids=asked)).outputs[use_case.outputs[0]]
         if any(isinstance(answer, float) and not np.isfinite(answer) for answer in answers):
             raise ArtifactError(f"it answers no number about a {use_case.entity} of the lake: train the model again")
+    if asked_lately := [one for one in recent if one["use_case"] == use_case.name][-RECORDS:]:
+        products = state.features.get(PRODUCTS)
+        inputs = shadow_rows.inputs(asked_lately, use_case, snapshot, products)
+        served.model.predict(inputs, shadow_rows.options(asked_lately, use_case))

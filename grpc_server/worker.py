@@ -87,7 +87,7 @@ class Worker:
                 return
             pointer = read_pointer(self._folder)
             if pointer is not None:
-                state = load_state(self._folder, pointer, self._holder.current)
+                state = load_state(self._folder, pointer, self._holder.current, self._log.recent)
                 self._holder.swap(state)
                 self._set_health(state)
                 self._reporter.write(state)

@@ -234,3 +234,17 @@ def test_a_worker_imports_nothing_heavy():
     script = f"import sys, grpc_server.worker; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_newest_records_are_known_without_a_look_at_the_disk(tmp_path):
+    """Of the open file and the one before, whole lines alone; a worker that has answered nothing knows none."""
+    log = PredictionLog(tmp_path)
+    assert log.recent() == []
+    for number in range(1000):
+        log.append(line(number))
+    found = [int(one["columns"]["clv_180d"][0]) for one in log.recent()]
+    assert found == list(range(1000))[-len(found) :]
+    assert 100 < len(found) < 1000
+    log.close()
+    log.append(line(1000))
+    assert [int(one["columns"]["clv_180d"][0]) for one in log.recent()] == [*found, 1000]
