@@ -13,7 +13,10 @@ ITEMS = "items"
 OUTPUTS = ("item_ids", "item_scores", "item_reasons")
 NAMES = (ITEMS, *OUTPUTS)
 ItemList = tuple[bytes, bytes, bytes, bytes]
-"""The field `items` of a RecommendResponse or a RecommendResult, then `OUTPUTS`."""
+"""The field `items` of a RecommendResponse or a RecommendResult, then `OUTPUTS`.
+
+Items end with a reason, which is never empty: NumPy's bytes, of which a table is made, drop zeros at their end.
+"""
 
 
 def item_lists(outputs: Mapping[str, Sequence[Any]]) -> list[ItemList]:

@@ -75,14 +75,22 @@ class Precompute:
             outputs = predictor.predict(Call(use_case=name, entity_ids=asked)).outputs
             parts.append({output: _encoded(values) for output, values in outputs.items()})
             yield
-        columns = {output: np.concatenate([part[output] for part in parts]) for output in parts[0]} if parts else {}
-        table = np.empty(len(ids), dtype=[(output, column.dtype) for output, column in columns.items()])
-        for output, column in columns.items():
-            table[output] = column
         unfinished = path.with_suffix(".part")
-        with unfinished.open("wb") as file:
-            np.save(file, table, allow_pickle=False)
+        _write(unfinished, parts)
         unfinished.rename(path)
+
+
+def _write(path: Path, parts: Sequence[Mapping[str, Array]]) -> None:
+    """The parts one after the other as a table in a file, which is mapped: they are in memory once."""
+    dtype = [(name, np.result_type(*(part[name] for part in parts))) for name in (parts[0] if parts else ())]
+    lengths = [len(next(iter(part.values()))) for part in parts]
+    table = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=(sum(lengths),))
+    end = 0
+    for part, length in zip(parts, lengths, strict=True):
+        end += length
+        for name, values in part.items():
+            table[name][end - length : end] = values
+    table.flush()
 
 
 def _encoded(values: Sequence[Any]) -> Array:
