@@ -19,7 +19,7 @@ Items end with a reason, which is never empty: NumPy's bytes, of which a table i
 """
 
 
-def item_lists(outputs: Mapping[str, Sequence[Any]]) -> list[ItemList]:
+def of_outputs(outputs: Mapping[str, Sequence[Any]]) -> list[ItemList]:
     """A model's answers, one list for each row."""
     return [_item_list(*row) for row in zip(*(outputs[name] for name in OUTPUTS), strict=True)]
 

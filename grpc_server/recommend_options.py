@@ -42,7 +42,9 @@ NOTHING_ASKED = RecommendOptions()
 
 def options(asked: Sequence[RecommendOptions]) -> dict[str, Array]:
     """The model's options, one entry per item; what items share is converted once."""
-    rows = {id(item): _row(item) for item in {id(item): item for item in asked}.values()}
+    distinct = {id(item): item for item in asked}
+    excluded = {one: product_ids(one).tolist() for one in {item.exclude_product_ids for item in distinct.values()}}
+    rows = {place: _row(item, excluded[item.exclude_product_ids]) for place, item in distinct.items()}
     repeats, *others = zip(*[rows[id(item)] for item in asked], strict=True)
     names = ("categories", "exclude_product_ids", "country")
     return {
@@ -51,9 +53,9 @@ def options(asked: Sequence[RecommendOptions]) -> dict[str, Array]:
     }
 
 
-def _row(asked: RecommendOptions) -> tuple[float, list[str], list[int], str]:
+def _row(asked: RecommendOptions, excluded: list[int]) -> tuple[float, list[str], list[int], str]:
     repeats = np.nan if asked.include_repeats is None else float(asked.include_repeats)
-    return repeats, list(asked.categories), product_ids(asked.exclude_product_ids).tolist(), asked.country
+    return repeats, list(asked.categories), excluded, asked.country
 
 
 def product_ids(given: Sequence[str]) -> Array:

@@ -33,7 +33,7 @@ class RecommendWork(Work):
         found = self._precomputed(items)
         others = [item for item in items if item not in found]
         if others:
-            found |= zip(others, item_lists.item_lists(self._computed(others)), strict=True)
+            found |= zip(others, item_lists.of_outputs(self._computed(others)), strict=True)
         lists = [found[item] for item in items]
         for item, (encoded, *_) in zip(items, lists, strict=True):
             self.warnings[item] += [] if encoded else ["no_products_left"]
