@@ -29,12 +29,14 @@ class RowDrops:
 
     def __init__(self, folder: Path, lake: Lake, *, as_of: datetime | None) -> None:
         self._folder, self._lake, self._as_of = folder, lake, as_of
+        self._told: dict[str, str] = {}
+        """What was said of tables without rows, so that it is said once."""
 
     def look(self) -> dict[str, Any]:
         """The pointer's `features` and `campaigns` as they should be, everything that they name dropped.
 
         Raises:
-            ShopSphereError: the lake cannot be reached.
+            ShopSphereError: the lake cannot be reached, or a table has nothing as of the past date.
         """
         tables = sorted({use_case.feature_table for use_case in USE_CASES})
         return {
@@ -51,7 +53,11 @@ class RowDrops:
                 return known
             rows, version, as_of = online_snapshot(self._lake, table, as_of=self._as_of, version=version)
         except MissingTableError as error:
-            logger.warning("%s", error)
+            if self._as_of:
+                raise
+            if self._told.get(table) != str(error):
+                logger.warning("%s", error)
+                self._told[table] = str(error)
             return None
         path = f"features/{table}/{version}-{as_of:%Y%m%dT%H%M%S}-{FORMAT}"
         if not (self._folder / path).exists():

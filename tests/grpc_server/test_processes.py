@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections import Counter
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from shopsphere.v1 import clv_pb2, clv_pb2_grpc
 from grpc_server.child import LONGEST_WAIT, SOUND_SECONDS, Child
 from grpc_server.server import running_server
 from grpc_server.server_lock import ServerRunsError
+from grpc_server.supervisor import ServerStartError
 from lakehouse.predictions import PREDICTIONS
 from lakehouse.storage import Lake
 from training.constant import ConstantModel
@@ -202,6 +204,15 @@ def test_a_second_server_of_the_name_is_refused(settings):
         with grpc.insecure_channel(address.grpc) as channel:
             request = clv_pb2.PredictClvRequest(customer_id=CUSTOMER)
             assert clv_pb2_grpc.ClvServiceStub(channel).PredictClv(request).clv_180d == 3.5
+
+
+def test_a_past_date_without_rows_is_refused(settings):
+    """It would find nobody; what is said is what to do."""
+    with (
+        pytest.raises(ServerStartError, match="run `shopsphere build --as-of 2015-01-01`"),
+        running_server(settings, as_of=datetime(2015, 1, 1)),
+    ):
+        pass
 
 
 def test_a_process_that_keeps_dying_is_started_ever_later():
