@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -25,6 +24,7 @@ from grpc_server.settings import ServerSettings
 from grpc_server.shadow import Shadow
 from grpc_server.shipping import Shipper
 from lakehouse.errors import ShopSphereError
+from lakehouse.stop_signal import StopSignal
 from lakehouse.storage import Lake
 from training.registry import Registry
 
@@ -110,8 +110,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s follower %(message)s")
     os.nice(GIVES_WAY)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = StopSignal(signal.SIGTERM)
     try:
         settings = ServerSettings()
         follower = Follower(settings, name=options.name, as_of=options.as_of)

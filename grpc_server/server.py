@@ -9,6 +9,7 @@ from datetime import datetime
 
 from grpc_server.settings import ServerSettings
 from grpc_server.supervisor import Supervisor
+from lakehouse.stop_signal import StopSignal
 
 WATCH_SECONDS = 0.2
 
@@ -63,9 +64,7 @@ def serve(settings: ServerSettings, *, as_of: datetime | None = None, ready: Cal
     Raises:
         ServerStartError, ServerRunsError, ConfigurationError: as `running_server`.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopSignal(signal.SIGTERM, signal.SIGINT)
     with running_server(settings, as_of=as_of) as address:
         ready(address)
         stop.wait()

@@ -25,6 +25,7 @@ from grpc_server.services import SERVICES, add_services
 from grpc_server.settings import ServerSettings
 from grpc_server.state import State, StateHolder
 from grpc_server.tracing import worker_parts
+from lakehouse.stop_signal import StopSignal
 
 logger = logging.getLogger(__name__)
 WATCH_SECONDS = 0.2
@@ -139,15 +140,13 @@ def main() -> None:
     options = parser.parse_args()
     _pin(options.core)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(message)s")
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = StopSignal(signal.SIGTERM)
     worker = Worker(ServerSettings(), options.name, options.number)
     worker.look()  # who takes a dead one's place has models before it listens
     collect_seldom()
     worker.start()
-    while not stop.is_set() and not orphaned(options.parent):
+    while not stop.wait(WATCH_SECONDS) and not orphaned(options.parent):
         worker.look()
-        stop.wait(WATCH_SECONDS)
     worker.stop()
 
 

@@ -56,9 +56,7 @@ def show(rows: "list[MetricRow]") -> None:
 
 def _wait_for_signal() -> None:
     import signal
-    import threading
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+    from lakehouse.stop_signal import StopSignal
+
+    StopSignal(signal.SIGTERM, signal.SIGINT).wait()
