@@ -1,6 +1,8 @@
 """The command `shopsphere serve`."""
 
+from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +26,7 @@ def register(app: typer.Typer) -> None:
         ] = False,
     ) -> None:
         """Serve the five models over gRPC and REST until Ctrl-C; promoted models go live without a restart."""
-        from grpc_server.server import ServerAddress
+        from grpc_server.server import ServerAddress, server_name
         from grpc_server.server import serve as run
         from grpc_server.settings import ServerSettings
 
@@ -39,5 +41,19 @@ def register(app: typer.Typer) -> None:
 
         def ready(address: ServerAddress) -> None:
             typer.echo(f"gRPC on {address.grpc}, REST on {address.rest}; Ctrl-C stops")
+            for sentence in _lacking(settings.serving_dir(server_name(as_of))):
+                typer.echo(sentence)
 
         run(settings, as_of=as_of, ready=ready)
+
+
+def _lacking(folder: Path) -> Iterator[str]:
+    """What the server cannot answer yet, and what would change that without a restart."""
+    from grpc_server.champions import read_pointer
+    from training.use_cases import USE_CASES
+
+    pointer = read_pointer(folder) or {"features": {}, "models": {}}
+    if not pointer["features"]:
+        yield "the lake has no features yet: `shopsphere ingest SOURCE && shopsphere build`"
+    if untrained := [use_case.name for use_case in USE_CASES if use_case.name not in pointer["models"]]:
+        yield f"without a champion: {', '.join(untrained)}; `shopsphere train NAME --promote` makes one"

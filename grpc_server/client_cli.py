@@ -37,12 +37,15 @@ def register(app: typer.Typer) -> None:
         unit_cost: Annotated[float | None, typer.Option(help="pricing: what a unit costs; the margin counts.")] = None,
         feature: Annotated[list[str] | None, typer.Option(help="An override, NAME=VALUE; may be repeated.")] = None,
         full: Annotated[bool, typer.Option("--full", help="With the explanation.")] = False,
-        address: Annotated[str, typer.Option(help="Where the server answers.")] = "127.0.0.1:50051",
+        address: Annotated[
+            str | None, typer.Option(help="Where the server answers; on this machine's GRPC_PORT if absent.")
+        ] = None,
     ) -> None:
         """Ask a running server one question; prints its answer as JSON."""
         import json
 
         from grpc_server.client import Client
+        from grpc_server.settings import ServerSettings
         from training.use_cases import get
 
         get(use_case)  # an unknown name is refused with those there are
@@ -51,7 +54,7 @@ def register(app: typer.Typer) -> None:
         prices: dict[str, Any] = {"min_price": min_price, "max_price": max_price, "unit_cost": unit_cost}
         _check_options(use_case, {**given, **prices, "feature": feature})
         features = dict(_pair(text) for text in feature or [])
-        with Client(address) as client:
+        with Client(address or f"127.0.0.1:{ServerSettings().grpc_port}") as client:
             calls: dict[str, Any] = {
                 "clv": lambda: client.clv(entity_id, full=full, **features),
                 "propensity": lambda: client.propensity(entity_id, campaign_id=campaign_id, full=full, **features),

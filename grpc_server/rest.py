@@ -43,7 +43,12 @@ def _outputs(*names: str) -> Callable[[Answers], dict[str, Any]]:
 
 def _items(answers: Answers) -> dict[str, Any]:
     items = items_of(answers.outputs[ITEMS][0])
-    return {"rec_list": [{"product_id": item.product_id, "score": item.score} for item in items]}
+    shown = ("product_id", "score", "reason")
+    return {"rec_list": [{name: getattr(item, name) for name in shown} for item in items]}
+
+
+def _price(answers: Answers) -> dict[str, Any]:
+    return {"price_suggested": answers.outputs["price_suggested"][0], "reason": answers.outputs["price_reason"][0]}
 
 
 def _propensity(answers: Answers) -> dict[str, Any]:
@@ -57,7 +62,7 @@ ENDPOINTS = {
         "segmentation", "SegmentationService/AssignSegment", (), _outputs("cluster_id", "segment_name")
     ),
     "/recommend": Endpoint("recommender", "RecommenderService/Recommend", ("k", *RECOMMEND_FIELDS), _items),
-    "/price": Endpoint("pricing", "PricingService/SuggestPrice", PRICES, _outputs("price_suggested")),
+    "/price": Endpoint("pricing", "PricingService/SuggestPrice", PRICES, _price),
 }
 GETS = ("/health", "/ready", "/metrics")
 PATHS = (*ENDPOINTS, *GETS)

@@ -33,6 +33,11 @@ class ServerAddress:
         return f"http://{self.host}:{self.rest_port}"
 
 
+def server_name(as_of: datetime | None) -> str:
+    """What the server of now, or of a past date, is called: its folder is named so."""
+    return f"{as_of:%Y%m%dT%H%M%S}" if as_of else "live"
+
+
 @contextmanager
 def running_server(settings: ServerSettings, *, as_of: datetime | None = None) -> Iterator[ServerAddress]:
     """A server of its own processes, ready when the block begins; at its end all answers are in the prediction log.
@@ -42,7 +47,7 @@ def running_server(settings: ServerSettings, *, as_of: datetime | None = None) -
         ServerRunsError: a server of this name runs already on the folder.
         ConfigurationError: a port is taken, or the host is open to others.
     """
-    name = f"{as_of:%Y%m%dT%H%M%S}" if as_of else "live"
+    name = server_name(as_of)
     supervisor = Supervisor(settings, name=name, as_of=as_of, log=settings.serving_dir(name) / "server.log")
     stop = threading.Event()
     watch = threading.Thread(target=_watch, args=(supervisor, stop))

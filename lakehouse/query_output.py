@@ -61,8 +61,14 @@ def encoded(frame: pl.DataFrame, output_format: str) -> bytes:
 
 
 def format_of(asked: str | None, output: Path | None) -> str:
-    """The format that was asked for, else the one that a file's suffix names, else a table for people."""
+    """The format that was asked for, else the one that a file's suffix names, else a table for people.
+
+    Raises:
+        ConfigurationError: the suffix is of another format.
+    """
     suffix = output.suffix.lower().removeprefix(".") if output else ""
+    if not asked and suffix not in ("csv", "json", "parquet", "txt", ""):
+        raise ConfigurationError(f"cannot write .{suffix}: name a file .csv, .json, .parquet or .txt, or say --format")
     return asked or (suffix if suffix in ("csv", "json", "parquet") else "table")
 
 

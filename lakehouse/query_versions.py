@@ -8,6 +8,7 @@ import polars as pl
 from lakehouse.dictionary import tables
 from lakehouse.errors import ConfigurationError, MissingTableError, ShopSphereError, StorageError
 from lakehouse.storage import Lake
+from lakehouse.table_files import readable_versions
 
 
 class VersionError(ShopSphereError):
@@ -87,4 +88,6 @@ def _pinned(lake: Lake, table: str, version: int) -> pl.LazyFrame:
     try:
         return lake.scan(table, version)
     except (StorageError, MissingTableError) as error:
-        raise VersionError(f"{table} does not keep version {version} any more: choose one up to {newest}") from error
+        kept = readable_versions(lake, table, range(newest + 1))
+        choice = f"{kept[0]} to {newest}" if kept and kept[0] < newest else str(newest)
+        raise VersionError(f"{table} does not keep version {version} any more: choose {choice}") from error

@@ -49,15 +49,21 @@ def score(
     ] = False,
     output: Annotated[str | None, typer.Option(help="File for a campaign tool too, .csv or .parquet.")] = None,
     campaign: Annotated[str | None, typer.Option(help="What propensity is about; the live campaign if absent.")] = None,
-    k: Annotated[int, typer.Option(min=1, help="How many products a recommendation has.")] = 10,
+    k: Annotated[int | None, typer.Option(min=1, help="How many products a recommendation has; 10 if absent.")] = None,
 ) -> None:
     """Let the champion answer about everybody, and write that to the table gold.USE_CASE_scores."""
+    from training.recommend_request import DEFAULT_K
     from training.score import score as run
     from training.settings import TrainingSettings
 
     if not everybody:
         raise typer.BadParameter("scores are of everybody: say --all (`shopsphere predict` asks about one)")
-    report = run(TrainingSettings(), use_case, k=k, campaign_id=campaign, output=output, progress=_progress())
+    for option, value, taker in (("--campaign", campaign, "propensity"), ("--k", k, "recommender")):
+        if value is not None and use_case != taker:
+            raise typer.BadParameter(f"{use_case} does not take it", param_hint=option)
+    report = run(
+        TrainingSettings(), use_case, k=k or DEFAULT_K, campaign_id=campaign, output=output, progress=_progress()
+    )
     typer.echo(report.line())
 
 

@@ -62,9 +62,11 @@ def test_an_id_is_answered_as_over_grpc(channel, client, shop, rpc, kind):
         assert [warning.code for warning in answer.metadata.warnings] == document["warnings"]
         assert answer.metadata.prediction_id != document["prediction_id"]
         if rpc.result == "items":
-            assert [item.product_id for item in answer.items] == [item["product_id"] for item in document["rec_list"]]
+            told = [(item["product_id"], item["reason"]) for item in document["rec_list"]]
+            assert [(item.product_id, item.reason) for item in answer.items] == told
         else:
             assert document[rpc.result] == pytest.approx(getattr(answer, rpc.result), rel=1e-5)
+            assert document.get("reason") == getattr(answer, "reason", None)
 
 
 @pytest.mark.parametrize("rpc", WITH_FEATURES, ids=lambda rpc: rpc.use_case)

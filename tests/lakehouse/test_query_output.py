@@ -45,6 +45,8 @@ def test_a_files_suffix_names_the_format(asked: str | None, name: str, chosen: s
     """Unless another one is asked for."""
     assert format_of(asked, Path(name)) == chosen
     assert format_of(None, Path("x.txt")) == format_of(None, None) == "table"
+    with pytest.raises(ConfigurationError, match=r"cannot write .parqet: name a file .csv, .json, .parquet or .txt"):
+        format_of(None, Path("x.parqet"))
 
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
