@@ -12,6 +12,7 @@ import orjson
 from grpc_server.online_features import FORMAT, FeatureSnapshot, write_snapshot
 from grpc_server.spool import CLOSED, OPEN, alone, claim_orphans, folders, read_records
 from lakehouse.errors import ShopSphereError
+from lakehouse.naming import CustomerId
 from training.recommend_request import HISTORY
 
 PRODUCTS = "gold.product_features"
@@ -24,7 +25,7 @@ class SpoolError(ShopSphereError):
     """The spool cannot be cleaned."""
 
 
-def forget_spooled(spool: Path, customer_id: int) -> int:
+def forget_spooled(spool: Path, customer_id: CustomerId) -> int:
     """Take the customer's answers out of the spool, and give their number.
 
     Raises:
@@ -45,12 +46,14 @@ def forget_spooled(spool: Path, customer_id: int) -> int:
         time.sleep(0.2)
 
 
-def forget_served(serving: Path, customer_id: int) -> int:
+def forget_served(serving: Path, customer_id: CustomerId) -> int:
     """Take the customer out of every server's snapshots, and give the number of snapshots that held them.
 
     A running server answers from what it has mapped until its follower drops a snapshot of the newest version.
     """
     count = 0
+    if not isinstance(customer_id, int):
+        return 0
     for header in sorted(serving.glob("*/features/*/*/snapshot.json")):
         # what a run before this one was killed over, or a server of another version wrote and nobody can read
         if header.parent.suffix == GONE or not header.parent.name.endswith(f"-{FORMAT}"):
@@ -63,7 +66,7 @@ def forget_served(serving: Path, customer_id: int) -> int:
     return count
 
 
-def _clean(path: Path, customer_id: int) -> int:
+def _clean(path: Path, customer_id: CustomerId) -> int:
     """Write a closed spool file again without the customer; its number stays, so that it is committed once."""
     records = read_records(path)
     kept = [_without(record, customer_id) for record in records]
@@ -75,27 +78,29 @@ def _clean(path: Path, customer_id: int) -> int:
     return gone
 
 
-def _names(path: Path, customer_id: int) -> bool:
+def _names(path: Path, customer_id: CustomerId) -> bool:
     try:
         return any(_positions(record, customer_id) for record in read_records(path))
     except FileNotFoundError:
         return False
 
 
-def _positions(record: Mapping[str, Any], customer_id: int) -> list[int]:
+def _positions(record: Mapping[str, Any], customer_id: CustomerId) -> list[int]:
     if record.get("feature_table") == PRODUCTS:
         return []
     return [number for number, entity in enumerate(record["entity_ids"]) if _means(entity, customer_id)]
 
 
-def _means(entity: str, customer_id: int) -> bool:
+def _means(entity: str, customer_id: CustomerId) -> bool:
+    if not isinstance(customer_id, int):
+        return entity.strip() == customer_id
     try:
         return float(entity) == customer_id
     except ValueError:
         return False
 
 
-def _without(record: Mapping[str, Any], customer_id: int) -> dict[str, Any]:
+def _without(record: Mapping[str, Any], customer_id: CustomerId) -> dict[str, Any]:
     """The record less the customer's items; whatever has one entry per item loses theirs."""
     gone, count = set(_positions(record, customer_id)), len(record["ids"])
 

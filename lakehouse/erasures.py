@@ -13,7 +13,7 @@ from hashlib import blake2b
 import polars as pl
 
 from lakehouse.contracts import TABLES
-from lakehouse.naming import KEY, in_raw, number
+from lakehouse.naming import KEY, CustomerId, in_raw, number
 from lakehouse.storage import Lake
 
 ERASURES = "erasures"
@@ -54,12 +54,12 @@ class Forgotten:
         return rows.filter(~mine)
 
 
-def digest(customer_id: int, salt: str) -> str:
+def digest(customer_id: CustomerId, salt: str) -> str:
     """What stands for a customer here."""
     return blake2b(str(customer_id).encode(), key=salt.encode(), digest_size=16).hexdigest()
 
 
-def begin(lake: Lake, customer_id: int, *, by: str) -> str:
+def begin(lake: Lake, customer_id: CustomerId, *, by: str) -> str:
     """Record that a customer is being forgotten, and give the erasure's name; ingest leaves them out from now on."""
     forgotten = Forgotten(lake)
     salt, erasure = forgotten.salt or secrets.token_hex(16), str(uuid.uuid4())
@@ -67,7 +67,7 @@ def begin(lake: Lake, customer_id: int, *, by: str) -> str:
     return erasure
 
 
-def finished(lake: Lake, customer_id: int) -> bool:
+def finished(lake: Lake, customer_id: CustomerId) -> bool:
     """Whether the newest erasure of the customer has come to its end."""
     salt = Forgotten(lake).salt
     if salt is None:
@@ -87,12 +87,14 @@ def _append(lake: Lake, erasure: str, step: str, by: str, said: dict[str, object
     lake.append(ERASURES, pl.DataFrame([row], schema=SCHEMA))
 
 
-def _named(rows: pl.LazyFrame) -> list[int]:
-    """Every whole number by which rows may name a customer."""
+def _named(rows: pl.LazyFrame) -> list[CustomerId]:
+    """Every whole number, and every other text, by which rows may name a customer."""
     text = pl.col(KEY)
     odd = rows.filter(number(text).is_null()).select(pl.concat_str([text, "raw"], separator=",", ignore_nulls=True))
     found = [
         rows.select(number(text).alias(KEY)).unique(),
         odd.select(pl.col(KEY).str.extract_all(r"\d+")).explode(KEY).select(pl.col(KEY).cast(pl.Int64, strict=False)),
     ]
-    return pl.concat(found).drop_nulls().unique().collect(engine="streaming")[KEY].to_list()
+    numbers = pl.concat(found).drop_nulls().unique().collect(engine="streaming")[KEY].to_list()
+    texts = rows.filter(number(text).is_null()).select(text.str.strip_chars()).drop_nulls().unique().collect()
+    return [*numbers, *texts[KEY].to_list()]

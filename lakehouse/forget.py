@@ -16,7 +16,7 @@ from lakehouse.errors import ShopSphereError
 from lakehouse.gold.build import CLOCK
 from lakehouse.ingest import LINEAGE
 from lakehouse.marks import MINE, Mark, marks
-from lakehouse.naming import NAMING, in_raw
+from lakehouse.naming import NAMING, CustomerId, in_raw
 from lakehouse.silver.history import HISTORY
 from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES, changes, named, settle
 from lakehouse.silver.split import QUARANTINE, bucket_of
@@ -52,7 +52,7 @@ class Trace:
         return {file.path for file in self.holding} | set(self.old)
 
 
-def find(lake: Lake, customer_id: int) -> list[Trace]:
+def find(lake: Lake, customer_id: CustomerId) -> list[Trace]:
     """The tables with files that hold the customer, in the order in which to remove them; old files count too.
 
     Raises:
@@ -120,7 +120,7 @@ def _last(trace: Trace) -> int:
     return LAST.index(trace.table) if trace.table in LAST else 0
 
 
-def _in_bronze(lake: Lake, customer_id: int) -> pl.DataFrame:
+def _in_bronze(lake: Lake, customer_id: CustomerId) -> pl.DataFrame:
     """Table and lineage of the customer's rows as they came."""
     place = {
         "table": pl.String(),
@@ -136,7 +136,7 @@ def _in_bronze(lake: Lake, customer_id: int) -> pl.DataFrame:
     return pl.concat(parts).collect(engine="streaming")
 
 
-def _trace(lake: Lake, table: str, customer_id: int, rejected: pl.DataFrame) -> Trace | None:
+def _trace(lake: Lake, table: str, customer_id: CustomerId, rejected: pl.DataFrame) -> Trace | None:
     base = lake.version(table)
     mark = marks(lake.scan(table, base).collect_schema().names(), table, customer_id, rejected)
     if mark is None:

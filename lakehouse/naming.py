@@ -1,5 +1,6 @@
 """Which raw rows name a customer, however the id is written, and whether the line could be read or not."""
 
+import re
 from collections.abc import Collection
 
 import polars as pl
@@ -8,6 +9,8 @@ from lakehouse.contracts import TABLES
 from lakehouse.silver.cast import cast
 
 KEY = "customer_id"
+CustomerId = int | str
+"""A whole number, or the text that stands where one should: no customer of silver, but it may name a person."""
 NAMING = tuple(table for table, columns in TABLES.items() if KEY in columns)
 """The raw tables whose rows name a customer."""
 
@@ -17,11 +20,17 @@ def number(text: pl.Expr) -> pl.Expr:
     return cast(text, TABLES["customers"][KEY])
 
 
-def in_raw(ids: Collection[int]) -> pl.Expr:
+def customer_id(written: str) -> CustomerId:
+    """The id that is written so; leading zeros make no other one."""
+    text = written.strip()
+    return int(text) if text.isascii() and text.isdecimal() else text
+
+
+def in_raw(ids: Collection[CustomerId]) -> pl.Expr:
     """Rows of bronze that name one of the customers; of a line that has no values, any field that is the id does."""
-    text, listed = pl.col(KEY), list(ids)
-    odd = number(text).is_null() & text.str.contains(field(listed))
-    return surely(number(text).is_in(listed)) | surely(odd) | surely(pl.col("raw").str.contains(field(listed)))
+    text, numbers = pl.col(KEY), [one for one in ids if isinstance(one, int)]
+    odd = number(text).is_null() & text.str.contains(field(ids))
+    return surely(number(text).is_in(numbers)) | surely(odd) | surely(pl.col("raw").str.contains(field(ids)))
 
 
 def surely(condition: pl.Expr) -> pl.Expr:
@@ -29,6 +38,7 @@ def surely(condition: pl.Expr) -> pl.Expr:
     return condition.fill_null(False)
 
 
-def field(ids: Collection[int]) -> str:
+def field(ids: Collection[CustomerId]) -> str:
     """A whole field of a line, quoted or not, that is one of the ids."""
-    return rf'(?:^|[,;\t"])\s*0*(?:{"|".join(map(str, ids))})(?:\.0*)?\s*(?:$|[,;\t"])'
+    written = (rf"0*{one}(?:\.0*)?" if isinstance(one, int) else re.escape(one) for one in ids)
+    return rf'(?:^|[,;\t"])\s*(?:{"|".join(written)})\s*(?:$|[,;\t"])'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lakehouse.naming import KEY
+from lakehouse.naming import KEY, CustomerId
 from lakehouse.sources.csv import DIALECTS, content_id
 from lakehouse.sources.names import table_of
 from lakehouse.sources.scan import Shape, examine
@@ -19,7 +19,7 @@ def raw_copies(lake: Lake) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.suffix in (".csv", ".parquet") and KEY in _columns(path)]
 
 
-def forget_copy(lake: Lake, path: Path, customer_id: int) -> int:
+def forget_copy(lake: Lake, path: Path, customer_id: CustomerId) -> int:
     """Write a file again without the customer, and give the rows that went.
 
     A file that was ingested counts as ingested still, though its content is new.
@@ -57,15 +57,15 @@ def _ingested(lake: Lake, path: Path, before: str, after: str) -> None:
             lake.commit(bronze, schema, partition_by=by, app={f"ingest/{content_id(after, dialect)}": 1})
 
 
-def _rows(path: Path, scratch: Path, customer_id: int) -> int:
+def _rows(path: Path, scratch: Path, customer_id: CustomerId) -> int:
     rows = pl.scan_parquet(path)
-    mine = (pl.col(KEY) == customer_id).fill_null(False)
+    mine = (pl.col(KEY) == customer_id).fill_null(False) if isinstance(customer_id, int) else pl.lit(False)
     count = rows.select(mine.sum()).collect(engine="streaming").item()
     rows.filter(~mine).sink_parquet(scratch)
     return int(count)
 
 
-def _lines(path: Path, scratch: Path, customer_id: int) -> int:
+def _lines(path: Path, scratch: Path, customer_id: CustomerId) -> int:
     gone = 0
     with path.open("rb") as file, scratch.open("wb") as kept:
         for mine, line in _marked(file, customer_id):
@@ -75,13 +75,15 @@ def _lines(path: Path, scratch: Path, customer_id: int) -> int:
     return gone
 
 
-def _marked(lines: Iterator[bytes], customer_id: int) -> Iterator[tuple[bool, bytes]]:
+def _marked(lines: Iterator[bytes], customer_id: CustomerId) -> Iterator[tuple[bool, bytes]]:
     """Each line and whether it names the customer: in the id's own field, or in any where the line has not all."""
     header = next(lines, b"")
     yield False, header
     names = [name.strip() for name in header.split(b",")]
     place, text = names.index(KEY.encode()), str(customer_id).encode()
-    written = re.compile(rb'\s*"?\s*0*' + text + rb'(\.0*)?\s*"?\s*')
+    number = isinstance(customer_id, int)
+    own_text = rb"0*" + text + rb"(\.0*)?" if number else re.escape(text)
+    written = re.compile(rb'\s*"?\s*' + own_text + rb'\s*"?\s*')
     for line in lines:
         if text not in line:
             yield False, line

@@ -9,6 +9,7 @@ from grpc_server.forget import forget_served, forget_spooled
 from grpc_server.settings import ServerSettings
 from lakehouse import erasures, forget
 from lakehouse.forget import ForgetError, Trace
+from lakehouse.naming import CustomerId
 from lakehouse.raw_copies import forget_copy, raw_copies
 from lakehouse.storage import Lake
 from lakehouse.wording import counted
@@ -64,7 +65,7 @@ class ForgetReport:
         return not (self.tables or self.spooled or self.snapshots or self.raw_rows)
 
 
-def plan(settings: ServerSettings, customer_id: int) -> Plan:
+def plan(settings: ServerSettings, customer_id: CustomerId) -> Plan:
     """Look for the customer in the lake, and for models that are pinned to versions with them."""
     lake = Lake(settings)
     traces, models = forget.find(lake, customer_id), trained_models(settings)
@@ -75,7 +76,7 @@ def plan(settings: ServerSettings, customer_id: int) -> Plan:
     return Plan(traces=traces, trained=trained, erased=erased, again=erasures.finished(lake, customer_id))
 
 
-def run(settings: ServerSettings, customer_id: int, *, progress: Progress) -> ForgetReport:
+def run(settings: ServerSettings, customer_id: CustomerId, *, progress: Progress) -> ForgetReport:
     """Remove the customer; whatever stops it, running it again ends it.
 
     It is recorded once: again only where something of a customer who was forgotten before was found.

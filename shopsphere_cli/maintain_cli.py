@@ -54,16 +54,21 @@ def maintain(
 
 
 def forget(
-    customer_id: Annotated[int, typer.Argument(min=0, help="The customer's id.")],
+    customer_id: Annotated[
+        str, typer.Argument(help="The customer's id, also one that only the server was ever asked about.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before files are deleted.")] = False,
 ) -> None:
     """Remove a customer from every table, spool, snapshot and raw copy, and delete the files that held them."""
     from grpc_server.settings import ServerSettings
+    from lakehouse import naming
     from lakehouse.wording import counted
     from shopsphere_cli import forget as steps
 
-    settings = ServerSettings()
-    found = steps.plan(settings, customer_id)
+    settings, who = ServerSettings(), naming.customer_id(customer_id)
+    if who == "":
+        raise typer.BadParameter("is empty", param_hint="customer_id")
+    found = steps.plan(settings, who)
     for line in found.lines():
         typer.echo(line)
     if not found.found:
@@ -73,7 +78,7 @@ def forget(
         if found.found:
             typer.echo("Older versions of these tables cannot be read afterwards, whoever pins them.")
         typer.confirm("Remove the customer for good?" if found.found else "Forget this id for good?", abort=True)
-    report = steps.run(settings, customer_id, progress=_progress())
+    report = steps.run(settings, who, progress=_progress())
     if report.nothing:
         typer.echo("nothing of the customer was found")
         return

@@ -34,6 +34,17 @@ def test_only_the_customers_answers_leave_the_spool(tmp_path):
     assert seen[0]["columns"] == {"clv_180d": [0.0, 2.0]}
 
 
+def test_answers_about_a_text_that_is_no_id_leave_it_too(tmp_path):
+    """Whoever was asked about may be a person; 7 is another one."""
+    log = PredictionLog(tmp_path)
+    log.append(orjson.dumps(record(["7", "me@shop.example", "not-me@shop.example"])))
+    log.close()
+    assert forget.forget_spooled(tmp_path, "me@shop.example") == 1
+    seen = []
+    ship(tmp_path, lambda records, *_: seen.extend(records))
+    assert [entry["entity_ids"] for entry in seen] == [["7", "not-me@shop.example"]]
+
+
 def test_a_server_that_keeps_its_file_open_is_named(tmp_path, monkeypatch):
     """Then the customer's answers cannot be taken out; once it has let go, they can."""
     monkeypatch.setattr(forget, "ROTATION_SECONDS", 0.0)

@@ -14,6 +14,7 @@ from lakehouse.build import build
 from lakehouse.erasures import ERASURES, begin, finish
 from lakehouse.forget import ForgetError, find, held, purge, remove
 from lakehouse.ingest import ingest
+from lakehouse.naming import customer_id
 from lakehouse.predictions import append_records
 from lakehouse.quarantine import by_file
 from lakehouse.settings import Settings
@@ -33,9 +34,9 @@ EVENTS += [{"event_id": "3", "customer_id": f"{WHO} ", "campaign_id": "3", "traf
 CUSTOMERS = [{"customer_id": str(WHO)}, {"customer_id": "8"}, {"customer_id": f"00{WHO}", "age": "x"}]
 
 
-def log_predictions(lake, sequence=1):
+def log_predictions(lake, sequence=1, about=((str(WHO), "customer"), ("8", "customer"), (str(WHO), "product"))):
     """An answer about the customer, one about another, and one about a product of the same number."""
-    for number, (entity, table) in enumerate([(str(WHO), "customer"), ("8", "customer"), (str(WHO), "product")]):
+    for number, (entity, table) in enumerate(about):
         record = {"ids": [f"p{number}"], "entity_ids": [entity], "use_case": "clv", "model_name": "clv"}
         record |= {"model_version": 1, "alias": "champion", "feature_table": f"gold.{table}_features"}
         record |= {"feature_version": 1, "as_of": "2024-01-02T00:00:00", "predicted_at": "2024-01-02T00:00:00"}
@@ -66,10 +67,10 @@ def shop(template, lake):
     return lake
 
 
-def forget(lake):
+def forget(lake, who=WHO):
     """All steps on the lake; gives the traces."""
-    traces = find(lake, WHO)
-    erasure = begin(lake, WHO, by="me")
+    traces = find(lake, who)
+    erasure = begin(lake, who, by="me")
     remove(lake, traces)
     purge(lake, traces)
     rows = sum(trace.rows for trace in traces)
@@ -210,3 +211,37 @@ def test_other_numbers_stay(shop):
     assert {trace.table for trace in find(shop, 8)} > {"bronze.transactions", "silver.quarantine"}
     assert find(shop, 9182) == []
     assert find(shop, 1630) == []
+
+
+def test_a_text_where_an_id_should_be_is_forgotten_too(lake, write_shop, naming):
+    """A server logs whatever it was asked about, and a file may have an address for an id; other texts stay."""
+    text, other = f"m{WHO}@shop.example", "other@shop.example"
+    events = [{"event_id": str(number), "customer_id": who} for number, who in enumerate(("8", text, other), 1)]
+    folder = write_shop("a", events=events)
+    with (folder / "transactions.csv").open("a") as file:
+        file.write(f"5,2024-01-01 10:00:00,{text},too,few\n6,2024-01-01 10:00:00,{other},too,few\n")
+    ingest(lake, str(folder))
+    build(lake)
+    log_predictions(lake, about=((text, "customer"), (other, "customer")))
+    assert find(lake, WHO) == []
+    traces = forget(lake, text)
+    assert {trace.table: trace.rows for trace in traces} == {
+        "predictions": 1,
+        "silver.quarantine": 2,
+        "bronze.events": 1,
+        "bronze.transactions": 1,
+    }
+    assert naming(lake.settings.var_dir / "lake") == []
+    assert lake.scan("predictions").collect()["entity_id"].to_list() == [other]
+    assert lake.scan("silver.quarantine").collect().height == 2
+    said = []
+    again = [*events, {"event_id": "9", "customer_id": "8", "timestamp": "2024-01-03 10:00:00"}]
+    ingest(lake, str(write_shop("b", only=("events",), events=again)), progress=said.append)
+    assert "1 row of forgotten customers was left out" in said
+    assert find(lake, text) == []
+
+
+@pytest.mark.parametrize(("written", "meant"), [("007", 7), (" 7 ", 7), ("7.5", "7.5"), ("-1", "-1"), ("a b", "a b")])
+def test_an_id_is_a_number_where_it_is_one(written, meant):
+    """As the server reads it."""
+    assert customer_id(written) == meant

@@ -111,7 +111,7 @@ def test_a_log_that_was_cleaned_says_how_far_back_it_reaches(grown):
 
     with pytest.raises(VersionError, match=r"its log begins .* with version 2"):
         version_at(grown, TABLE, datetime(2020, 1, 1))
-    with pytest.raises(VersionError, match="does not keep version 0 any more: choose 2"):
+    with pytest.raises(VersionError, match="does not keep version 0 any more: choose 3"):
         sql(grown, f"from {TABLE}", versions={TABLE: 0})
 
 
