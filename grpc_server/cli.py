@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
             for sentence in _lacking(settings.serving_dir(server_name(as_of))):
                 typer.echo(sentence)
 
+        typer.echo("starting: models and features are loaded, which takes some seconds", err=True)
         run(settings, as_of=as_of, ready=ready)
 
 
