@@ -1,6 +1,5 @@
 """Which raw rows name a customer, however the id is written, and whether the line could be read or not."""
 
-import re
 from collections.abc import Collection
 
 import polars as pl
@@ -11,6 +10,7 @@ from lakehouse.silver.cast import cast
 KEY = "customer_id"
 CustomerId = int | str
 """A whole number, or the text that stands where one should: no customer of silver, but it may name a person."""
+DIGITS = 18
 NAMING = tuple(table for table, columns in TABLES.items() if KEY in columns)
 """The raw tables whose rows name a customer."""
 
@@ -21,9 +21,9 @@ def number(text: pl.Expr) -> pl.Expr:
 
 
 def customer_id(written: str) -> CustomerId:
-    """The id that is written so; leading zeros make no other one."""
+    """The id that is written so; leading zeros make no other one, and the lake's type holds 18 digits."""
     text = written.strip()
-    return int(text) if text.isascii() and text.isdecimal() else text
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else text
 
 
 def in_raw(ids: Collection[CustomerId]) -> pl.Expr:
@@ -40,5 +40,5 @@ def surely(condition: pl.Expr) -> pl.Expr:
 
 def field(ids: Collection[CustomerId]) -> str:
     """A whole field of a line, quoted or not, that is one of the ids."""
-    written = (rf"0*{one}(?:\.0*)?" if isinstance(one, int) else re.escape(one) for one in ids)
+    written = (rf"0*{one}(?:\.0*)?" if isinstance(one, int) else pl.escape_regex(one) for one in ids)
     return rf'(?:^|[,;\t"])\s*(?:{"|".join(written)})\s*(?:$|[,;\t"])'

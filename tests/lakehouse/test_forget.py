@@ -14,7 +14,7 @@ from lakehouse.build import build
 from lakehouse.erasures import ERASURES, begin, finish
 from lakehouse.forget import ForgetError, find, held, purge, remove
 from lakehouse.ingest import ingest
-from lakehouse.naming import customer_id
+from lakehouse.naming import customer_id, in_raw
 from lakehouse.predictions import append_records
 from lakehouse.quarantine import by_file
 from lakehouse.settings import Settings
@@ -241,7 +241,16 @@ def test_a_text_where_an_id_should_be_is_forgotten_too(lake, write_shop, naming)
     assert find(lake, text) == []
 
 
-@pytest.mark.parametrize(("written", "meant"), [("007", 7), (" 7 ", 7), ("7.5", "7.5"), ("-1", "-1"), ("a b", "a b")])
+@pytest.mark.parametrize(
+    ("written", "meant"), [("007", 7), (" 7 ", 7), ("7.5", "7.5"), ("-1", "-1"), ("a b", "a b"), ("9" * 30, "9" * 30)]
+)
 def test_an_id_is_a_number_where_it_is_one(written, meant):
-    """As the server reads it."""
+    """As the server reads it: no more digits than the lake's type has."""
     assert customer_id(written) == meant
+
+
+@pytest.mark.parametrize("text", ["9" * 30, "a b", "x|y", "(c)", r"d\d", "[e]", "ü&~#-.f", "$g^", "{1}", "h*+?"])
+def test_any_text_is_looked_for_as_it_is(text):
+    """Not as a pattern; and within another text it is not found."""
+    rows = pl.DataFrame({"customer_id": [text, f"{text}{text}", "7", None], "raw": [None, None, None, f"1,{text},2"]})
+    assert rows.select(in_raw([text, 8])).to_series().to_list() == [True, False, False, True]
