@@ -242,3 +242,9 @@ def _free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_a_worker_keeps_to_one_core():
+    """Counted on where there are fewer."""
+    code = "import os; from grpc_server.worker import _pin; _pin(1001); print(len(os.sched_getaffinity(0)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "1\n"
