@@ -55,26 +55,50 @@ class Keys:
         return self.frame.with_columns(pl.col("as_of") - span).join(totals, on=KEY, how="left", maintain_order="left")
 
 
+@dataclass(frozen=True)
+class Base:
+    """Totals as of a moment, one row per customer who had any: what later ones are counted on from."""
+
+    moment: datetime
+    totals: pl.DataFrame
+
+    def beside(self, customers: pl.DataFrame, sums: Parts, others: Parts) -> pl.DataFrame:
+        """The named totals of each customer, 0 or null for new ones, in the order of the rows given."""
+        mine = self.totals.select("customer_id", *sums, *others)
+        found = customers.select("customer_id").join(mine, on="customer_id", how="left", maintain_order="left")
+        return found.with_columns(pl.col(name).fill_null(0) for name in sums)
+
+
 def before(
-    keys: Keys, rows: pl.LazyFrame, *, sums: Parts, first: Parts | None = None, last: Parts | None = None
+    keys: Keys,
+    rows: pl.LazyFrame,
+    *,
+    sums: Parts,
+    first: Parts | None = None,
+    last: Parts | None = None,
+    base: Base | None = None,
 ) -> pl.DataFrame:
     """Sums, firsts and lasts over a customer's rows with `timestamp < as_of`, beside each of `keys` and in their order.
 
     Of booleans the sum is how many are true. Each row is counted at the first as_of after it, and a running total over
     the customer's as_ofs does the rest. Where all customers share their as_ofs, the rows between two of these are
     grouped by the customer alone, which costs Polars next to nothing where they are sorted by customer.
+    With a `base`, no later than any of the keys, its totals stand for the rows before it, which may be lacking.
     """
     first, last = first or {}, last or {}
+    rows = rows if base is None else rows.filter(pl.col("timestamp") >= base.moment)
     parts = {name: part.sum() for name, part in sums.items()}
     parts |= {name: part.min() for name, part in first.items()}
     parts |= {name: part.max() for name, part in last.items()}
     if keys.moments is not None:
-        return _stepwise(keys, rows, parts, sums=sums, first=first, last=last)
+        return _stepwise(keys, rows, parts, sums=sums, first=first, last=last, base=base)
     found = _counted(keys.frame, _placed(rows, keys), KEY, parts, sums)
     total = {name: pl.col(name).cum_sum() for name in sums}
     total |= {name: pl.col(name).cum_min().forward_fill() for name in first}
     total |= {name: pl.col(name).cum_max().forward_fill() for name in last}
-    return found.with_columns(**{name: part.over("customer_id") for name, part in total.items()})
+    found = found.with_columns(**{name: part.over("customer_id") for name, part in total.items()})
+    was = None if base is None else base.beside(found, sums, {**first, **last})
+    return found if was is None else _added(found, was, sums=sums, first=first, last=last)
 
 
 def _counted(frame: pl.DataFrame, rows: pl.LazyFrame, by: str | list[str], parts: Parts, sums: Parts) -> pl.DataFrame:
@@ -84,14 +108,20 @@ def _counted(frame: pl.DataFrame, rows: pl.LazyFrame, by: str | list[str], parts
     return found.with_columns(pl.col(name).fill_null(0) for name in sums).collect()
 
 
-def _stepwise(keys: Keys, rows: pl.LazyFrame, parts: Parts, *, sums: Parts, first: Parts, last: Parts) -> pl.DataFrame:
+def _stepwise(
+    keys: Keys, rows: pl.LazyFrame, parts: Parts, *, sums: Parts, first: Parts, last: Parts, base: Base | None
+) -> pl.DataFrame:
     """Running totals over the moments: the rows between two of them, added to the step before."""
     stamp, since = pl.col("timestamp"), None
+    was: pl.DataFrame | None = None
     done: list[pl.DataFrame] = []
     for moment, step in keys.apart().items():
         inside = stamp < moment if since is None else stamp.is_between(since, moment, closed="left")
         here = _counted(step.frame, rows.filter(inside), "customer_id", parts, sums)
-        done.append(_added(here, done[-1], sums=sums, first=first, last=last) if done else here)
+        if was is None and base is not None:
+            was = base.beside(step.frame, sums, {**first, **last})
+        was = here if was is None else _added(here, was, sums=sums, first=first, last=last)
+        done.append(was)
         since = moment
     return pl.concat(done)
 

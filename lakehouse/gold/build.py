@@ -1,6 +1,6 @@
 """Builds the gold tables: which as_ofs of which buckets are stale, their rows, and one commit per table."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -8,8 +8,9 @@ from functools import partial
 import polars as pl
 
 from lakehouse.errors import ConcurrentBuildError, ConfigurationError
-from lakehouse.gold import campaign_exposures, customer_features, interactions, product_features
-from lakehouse.gold.changes import changes, state
+from lakehouse.gold import campaign_exposures, customer_features, customer_totals, interactions, product_features
+from lakehouse.gold.before import Base
+from lakehouse.gold.changes import ALWAYS, changes, state
 from lakehouse.gold.history import SOURCES, Silver, data_span, read_history
 from lakehouse.parallel import Run
 from lakehouse.silver.sidecars import BUCKETS
@@ -20,23 +21,26 @@ from lakehouse.wording import counted
 RACES = 5
 CLOCK = "clock"
 """Application id under which a gold table's commit records the data's clock, in seconds since 1970."""
-EXPOSURES = campaign_exposures.TABLE
-BY_CUSTOMER = (customer_features.TABLE, interactions.TABLE)
+FEATURES, TOTALS, EXPOSURES = customer_features.TABLE, customer_totals.TABLE, campaign_exposures.TABLE
+BY_CUSTOMER = (FEATURES, TOTALS, interactions.TABLE)
+PLACE = dict.fromkeys(BY_CUSTOMER, "as_of") | {EXPOSURES: campaign_exposures.MONTH}
+"""The column by which the files of a bucket are told apart."""
 
 
 @dataclass(frozen=True)
 class Bucket:
     """One task of a gold build.
 
-    as_ofs: those that each table needs of the bucket. exposures: whether that table is stale; rows of its version
-    `kept` whose window ended by the moment `unchanged` are as they would be made again.
+    as_ofs: those that each table needs of the bucket. exposures: whether that table is stale; what it says of the time
+    up to the moment `unchanged` holds, None where nothing does. base: the as_of of the totals that all of these can be
+    counted on from.
     """
 
     number: int
     as_ofs: dict[str, list[datetime]]
     exposures: bool
-    kept: int | None
-    unchanged: datetime
+    unchanged: datetime | None
+    base: datetime | None
 
     @property
     def idle(self) -> bool:
@@ -44,12 +48,21 @@ class Bucket:
         return not any(self.as_ofs.values()) and not self.exposures
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a task staged of one table for its bucket, and the places whose files it replaces, None for all of them."""
+
+    schema: pl.Schema
+    files: list[StagedFile]
+    places: set[str] | None
+
+
 def label_as_ofs(table: str, first: datetime, clock: datetime) -> list[datetime]:
     """The moments of a table that training needs beside the data's clock."""
-    if table == customer_features.TABLE:
+    if table == FEATURES:
         return customer_features.label_as_ofs(first, clock)
     earlier = clock - product_features.SPAN
-    return [earlier] if table != EXPOSURES and earlier > first else []
+    return [earlier] if table in (interactions.TABLE, product_features.TABLE) and earlier > first else []
 
 
 def build_gold(
@@ -65,7 +78,7 @@ def build_gold(
     Where another build was quicker, look again at what is left to do, for it may have seen less.
 
     Raises:
-        ConfigurationError: an as_of lies outside the data.
+        ConfigurationError: an as_of lies outside the data, or a table is laid out as an earlier version did it.
         ConcurrentBuildError: others were quicker too often.
     """
     for _ in range(RACES):
@@ -78,35 +91,46 @@ def build_gold(
     raise lost
 
 
-def build_bucket(silver: Silver, bucket: Bucket) -> dict[str, tuple[pl.Schema, list[StagedFile]]]:
+def build_bucket(silver: Silver, bucket: Bucket) -> dict[str, Part]:
     """Stage one bucket's rows of each table that needs them."""
-    frames: dict[str, pl.DataFrame] = {}
-    moments = bucket.as_ofs.get(customer_features.TABLE)
-    if moments or bucket.exposures:
-        history = read_history(silver, bucket.number)
-        if moments:
-            frames[customer_features.TABLE] = customer_features.customer_features(history, moments)
+    found: dict[str, Part] = {}
+
+    def stage(table: str, frame: pl.DataFrame, places: Sequence[object] | None) -> None:
+        schema = pl.Schema({**frame.schema, "bucket": pl.Int32()})
+        to = silver.lake.stage(table, partition_by=[PLACE[table]], partition={"bucket": bucket.number})
+        files = to.write(frame.lazy()) if frame.height else []
+        found[table] = Part(schema, files, None if places is None else {partition_text(place) for place in places})
+
+    of_table = {table: moments for table, moments in bucket.as_ofs.items() if moments}
+    of_customers = of_table.keys() & {FEATURES, TOTALS}
+    if of_customers or bucket.exposures:
+        base, made = _base(silver, bucket), _made(silver, bucket)
+        history = read_history(silver, bucket.number, base, made.holding if base and made else None)
+        if of_customers:
+            as_ofs = [of_table.get(table, []) for table in (FEATURES, TOTALS)]
+            frames = customer_features.with_totals(history, *as_ofs)
+            for table, frame, moments in zip((FEATURES, TOTALS), frames, as_ofs, strict=True):
+                stage(table, frame, moments)
         if bucket.exposures:
-            frames[EXPOSURES] = campaign_exposures.campaign_exposures(history, kept=_kept(silver.lake, bucket))
-    if moments := bucket.as_ofs.get(interactions.TABLE):
-        frames[interactions.TABLE] = interactions.interactions(silver, bucket.number, moments)
-    return {table: _stage(silver.lake, table, frame, bucket.number) for table, frame in frames.items()}
+            stage(EXPOSURES, *campaign_exposures.campaign_exposures(history, made=made))
+    if interactions.TABLE in of_table:
+        moments = of_table[interactions.TABLE]
+        stage(interactions.TABLE, interactions.interactions(silver, bucket.number, moments), moments)
+    return found
 
 
-def _kept(lake: Lake, bucket: Bucket) -> pl.DataFrame | None:
-    if bucket.kept is None:
+def _base(silver: Silver, bucket: Bucket) -> Base | None:
+    if bucket.base is None:
         return None
-    mine = pl.col("bucket") == bucket.number
-    closed = pl.max_horizontal("as_of", "window_end") <= bucket.unchanged
-    return lake.scan(EXPOSURES, bucket.kept).filter(mine, closed).drop("bucket").collect()
+    mine = (pl.col("bucket") == bucket.number) & (pl.col("as_of") == bucket.base)
+    return Base(bucket.base, silver.scan(TOTALS).filter(mine).drop("bucket", "as_of").collect())
 
 
-def _stage(lake: Lake, table: str, frame: pl.DataFrame, bucket: int) -> tuple[pl.Schema, list[StagedFile]]:
-    by = [] if table == EXPOSURES else ["as_of"]
-    schema = pl.Schema({**frame.schema, "bucket": pl.Int32()})
-    if frame.is_empty():
-        return schema, []
-    return schema, lake.stage(table, partition_by=by, partition={"bucket": bucket}).write(frame.lazy())
+def _made(silver: Silver, bucket: Bucket) -> campaign_exposures.Made | None:
+    if bucket.unchanged is None:
+        return None
+    mine = silver.scan(EXPOSURES).filter(pl.col("bucket") == bucket.number).drop("bucket")
+    return campaign_exposures.Made.of(mine, bucket.unchanged)
 
 
 class Gold:
@@ -118,10 +142,13 @@ class Gold:
             if not first < moment <= clock:
                 raise ConfigurationError(f"no features as of {moment}: the data begins {first} and ends before {clock}")
         self._lake, self._say, self._extra, self._labels = lake, say, extra, labels
-        tables = (*BY_CUSTOMER, EXPOSURES, product_features.TABLE)
+        tables = (*PLACE, product_features.TABLE)
+        for table, place in PLACE.items():
+            _check_layout(lake, table, place)
         self._base = {table: lake.version(table) if lake.exists(table) else None for table in tables}
         self._state = state(lake)
         versions = {table: lake.version(table) for table in SOURCES}
+        versions |= {table: version for table, version in self._base.items() if version is not None}
         self.silver = Silver(lake, versions, self._state[BUCKETS], first, clock)
         self.rows: dict[str, int] = {}
         self._changes = changes(lake, tables, self._state)
@@ -130,25 +157,24 @@ class Gold:
         """Bring all tables up to date."""
         first, clock = self.silver.first, self.silver.clock
         usual = {
-            customer_features.TABLE: customer_features.as_ofs(first, clock),
+            FEATURES: customer_features.as_ofs(first, clock),
+            TOTALS: customer_totals.as_ofs(clock),
             interactions.TABLE: [clock],
             product_features.TABLE: [clock],
         }
         wanted = {table: self._wanted(table, moments) for table, moments in usual.items()}
         present = {table: present_as_ofs(self._lake, table) for table in usual}
         tasks = [task for task in self._tasks(wanted, present) if not task.idle]
-        made: dict[str, list[StagedFile]] = {}
-        schemas: dict[str, pl.Schema] = {}
-        for part in run(partial(build_bucket, self.silver), tasks):
-            for table, (schema, files) in part.items():
-                schemas[table] = schema
-                made.setdefault(table, []).extend(files)
-        for table in BY_CUSTOMER:
-            self._commit(
-                table, schemas.get(table), made.get(table, []), _stale_files(self._lake, table, wanted[table], tasks)
-            )
-        if any(task.exposures for task in tasks):
-            self._commit(EXPOSURES, schemas[EXPOSURES], made.get(EXPOSURES, []), self._lake.files(EXPOSURES))
+        made: dict[str, dict[str, Part]] = {table: {} for table in PLACE}
+        for task, parts in zip(tasks, run(partial(build_bucket, self.silver), tasks), strict=True):
+            for table, part in parts.items():
+                made[table][str(task.number)] = part
+        for table in PLACE:
+            kept = {partition_text(moment) for moment in wanted[table]} if table in wanted else None
+            gone = _replaced(self._lake.files(table), PLACE[table], made[table], kept)
+            files = [file for part in made[table].values() for file in part.files]
+            schema = next((part.schema for part in made[table].values()), None)
+            self._commit(table, schema, files, gone)
         self._products(run, wanted[product_features.TABLE], present[product_features.TABLE])
 
     def _tasks(self, wanted: dict[str, set[datetime]], present: dict[str, set[datetime]]) -> Iterable[Bucket]:
@@ -156,12 +182,18 @@ class Gold:
         for number in range(self._state[BUCKETS]):
             as_ofs = {}
             for table in BY_CUSTOMER:
-                since = self._changes[table].since.get(number, datetime.max)
+                since = self._since(table, number)
                 as_ofs[table] = sorted(m for m in wanted[table] if m not in present[table] or m > since)
-            since = self._changes[EXPOSURES].since.get(number, datetime.max)
-            known = min(since, self._clock(EXPOSURES) or datetime.min)
-            kept = self._base[EXPOSURES] if known > datetime.min else None
-            yield Bucket(number, as_ofs, exposed, kept, known)
+            clock, since = self._clock(EXPOSURES), self._since(EXPOSURES, number)
+            unchanged = None if clock is None or since == ALWAYS else min(clock, since)
+            latest = min((*as_ofs[FEATURES], *as_ofs[TOTALS]), default=datetime.max)
+            latest = min(latest, unchanged or ALWAYS, self._since(TOTALS, number))
+            base = max((moment for moment in present[TOTALS] if moment <= latest), default=None)
+            yield Bucket(number, as_ofs, exposed, unchanged, base)
+
+    def _since(self, table: str, bucket: int) -> datetime:
+        """The moment from which on a bucket's history differs from what the table was built of."""
+        return self._changes[table].since.get(bucket, datetime.max)
 
     def _exposures_stale(self) -> bool:
         """Whether any changed; the clock decides which outcomes are known."""
@@ -184,6 +216,8 @@ class Gold:
 
     def _wanted(self, table: str, usual: Sequence[datetime]) -> set[datetime]:
         """The usual as_ofs, those asked for now and before, and those of labels until the data's clock moves."""
+        if table == TOTALS:
+            return set(usual)
         present = present_as_ofs(self._lake, table)
         asked = {moment for moment in present if self._lake.transaction(table, _asked(moment)) is not None}
         wanted = set(usual) | self._extra | asked
@@ -207,7 +241,7 @@ class Gold:
             return
         if schema is None:
             schema = self._lake.scan(table).collect_schema()
-        by = {EXPOSURES: ["bucket"], product_features.TABLE: ["as_of"]}.get(table, ["bucket", "as_of"])
+        by = ["bucket", PLACE[table]] if table in PLACE else ["as_of"]
         anew = self._lake.exists(table) and len(remove) == len(self._lake.files(table))
         gone = None if anew else remove
         self._lake.commit(table, schema, add=add, remove=gone, partition_by=by, app=app, base=self._base[table])
@@ -216,16 +250,26 @@ class Gold:
             self._say(f"{table}: {counted(self.rows[table], 'row')} in {counted(len(add), 'file')}")
 
 
-def _stale_files(lake: Lake, table: str, wanted: set[datetime], tasks: list[Bucket]) -> list[StagedFile]:
-    """The files that a build replaces, and those whose as_of is not wanted any more."""
-    kept = {partition_text(moment) for moment in wanted}
-    made = {(str(task.number), partition_text(moment)) for task in tasks for moment in task.as_ofs[table]}
-    gone = []
-    for file in lake.files(table):
-        place = (file.partition["bucket"], file.partition["as_of"])
-        if place in made or place[1] not in kept:
-            gone.append(file)
-    return gone
+def _replaced(
+    files: list[StagedFile], place: str, made: Mapping[str, Part], kept: Collection[str] | None
+) -> list[StagedFile]:
+    """The files whose rows a build has made again, and those of places that are not wanted any more."""
+
+    def gone(file: StagedFile) -> bool:
+        part, here = made.get(file.partition["bucket"]), file.partition[place]
+        again = part is not None and (part.places is None or here in part.places)
+        return again or (kept is not None and here not in kept)
+
+    return [file for file in files if gone(file)]
+
+
+def _check_layout(lake: Lake, table: str, place: str) -> None:
+    files = lake.files(table)
+    if files and files[0].partition.keys() != {"bucket", place}:
+        raise ConfigurationError(
+            f"{table} was stored by an earlier version of ShopSphere, in another way: delete {lake.uri(table)}, which "
+            "is made of silver alone, and run `shopsphere build` again"
+        )
 
 
 def _asked(moment: datetime) -> str:

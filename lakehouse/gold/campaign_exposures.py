@@ -1,5 +1,8 @@
 """`gold.campaign_exposures`: one row per customer and campaign that reached them, as of then, with the outcome."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 import polars as pl
 
 from lakehouse.gold.before import KEY, Keys
@@ -7,21 +10,61 @@ from lakehouse.gold.customer_features import features_at
 from lakehouse.gold.history import History
 
 TABLE = "gold.campaign_exposures"
-SAME = ["customer_id", "campaign_id", "as_of", "window_end"]
+MONTH = "month"
+"""The first day of the exposure's month, by which the table is partitioned."""
+PAIR = ["customer_id", "campaign_id"]
 
 
-def campaign_exposures(history: History, *, kept: pl.DataFrame | None = None) -> pl.DataFrame:
+FACTS = ["uplift_mean", "campaign_days", "campaign_channel", "campaign_objective"]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A bucket's rows made before; what they say of the time up to `unchanged` holds.
+
+    found: the exposures, with neither features nor outcome. rows: the whole rows, `month` among their columns.
+    """
+
+    found: pl.DataFrame
+    rows: pl.LazyFrame
+    unchanged: datetime
+
+    @classmethod
+    def of(cls, rows: pl.LazyFrame, unchanged: datetime) -> "Made":
+        """Those of a version of the table."""
+        found = rows.select(*PAIR, "as_of", "window_end", *FACTS).collect()
+        return cls(found, rows, unchanged)
+
+    @property
+    def holding(self) -> pl.DataFrame:
+        """The exposures that are still there."""
+        return self.found.filter(pl.col("as_of") <= self.unchanged)
+
+
+def campaign_exposures(history: History, *, made: Made | None = None) -> tuple[pl.DataFrame, list[object] | None]:
     """A bucket's rows: the exposure, its window and outcome, and all customer features as of the exposure.
 
-    `kept` are rows made before whose features and outcome cannot have changed since; those of exposures that are still
-    there are taken as they are.
+    With rows made before, those of the months in which anything differs, and these months; else all rows and None.
+    Features that hold are taken from there, for outcomes become known long after them.
     """
-    found = history.exposures
-    if kept is not None:
-        kept = kept.join(found, on=SAME, how="semi")
-        found = found.join(kept, on=SAME, how="anti")
+    found = history.exposures.with_columns(_month().alias(MONTH))
+    if made is None:
+        return _with_features(history, found), None
+    open_ = pl.max_horizontal("as_of", "window_end") > made.unchanged
+    months = pl.concat(rows.filter(open_).select(_month()) for rows in (found, made.found))["as_of"].unique()
+    inside = pl.col(MONTH).is_in(months.implode())
+    found = found.filter(inside)
+    kept = made.rows.filter(inside, pl.col("as_of") <= made.unchanged).drop(MONTH).collect()
+    features = [name for name in kept.columns if name not in found.columns]
+    old = found.join(kept.select(*PAIR, "as_of", *features), on=[*PAIR, "as_of"])
+    new = _with_features(history, found.join(kept, on=[*PAIR, "as_of"], how="anti"))
+    return pl.concat([new, old.select(new.columns)]).sort("as_of", *reversed(PAIR)), months.to_list()
+
+
+def _month() -> pl.Expr:
+    return pl.col("as_of").dt.truncate("1mo").cast(pl.Date)
+
+
+def _with_features(history: History, found: pl.DataFrame) -> pl.DataFrame:
     rows = found.join(features_at(history, Keys.of(found)), on=KEY, how="left")
-    rows = rows.with_columns(pl.col("campaign_days").cast(pl.Float64))
-    if kept is not None:
-        rows = pl.concat([rows, kept.select(rows.columns)])
-    return rows.sort("as_of", "campaign_id", "customer_id")
+    return rows.with_columns(pl.col("campaign_days").cast(pl.Float64)).sort("as_of", *reversed(PAIR))

@@ -29,11 +29,25 @@ def label_as_ofs(first: datetime, clock: datetime) -> list[datetime]:
 
 def customer_features(history: History, moments: Sequence[datetime]) -> pl.DataFrame:
     """A bucket's rows for the given as_ofs, computed together."""
-    named = (frame.lazy().select("customer_id") for frame in (history.attributes, history.lines, history.events))
+    return with_totals(history, moments, [])[0]
+
+
+def with_totals(
+    history: History, moments: Sequence[datetime], carried: Sequence[datetime]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """As `customer_features`, and the totals as of the `carried` moments, see `gold.customer_totals`."""
+    told = [history.attributes, history.lines, history.events, *([history.base.totals] if history.base else [])]
+    named = (frame.lazy().select("customer_id") for frame in told)
     customers = pl.concat(named).unique().collect(engine="streaming")["customer_id"]
-    rows = _rows(history, Keys.crossed(pl.Series(list(moments), dtype=pl.Datetime("us")), customers))
+    keys, every = (
+        Keys.crossed(pl.Series(list(some), dtype=pl.Datetime("us")), customers)
+        for some in (moments, {*moments, *carried})
+    )
+    totals = _totals(history, every)
     active = pl.col("last_line").is_not_null() | pl.col("last_event").is_not_null()
-    return _features(rows.filter(active | (pl.col("signup_date") < pl.col("as_of")).fill_null(False)))
+    known = active | (pl.col("signup_date") < pl.col("as_of")).fill_null(False)
+    rows = _rows(history, keys, totals.filter(pl.col("as_of").is_in(list(moments))))
+    return _features(rows.filter(known)), totals.filter(active, pl.col("as_of").is_in(list(carried)))
 
 
 def features_at(history: History, keys: Keys) -> pl.DataFrame:
@@ -42,13 +56,19 @@ def features_at(history: History, keys: Keys) -> pl.DataFrame:
     Counts and money are 0 where nothing happened; means, shares and times since are null where there is nothing to
     measure. `monetary` and `spend_*d` are net of refunds; `tx_count` counts orders, not lines, and no refunds.
     """
-    return _features(_rows(history, keys))
+    return _features(_rows(history, keys, _totals(history, keys)))
 
 
-def _rows(history: History, keys: Keys) -> pl.DataFrame:
-    """What features are made of, in the order of the keys."""
-    parts = (part(history, keys).drop(KEY) for part in (_orders, _windows, _events, _responses, _told))
+def _totals(history: History, keys: Keys) -> pl.DataFrame:
+    """What has added up by each of the keys, in their order."""
+    parts = (part(history, keys).drop(KEY) for part in (_orders, _events))
     return pl.concat([keys.frame, *parts], how="horizontal")
+
+
+def _rows(history: History, keys: Keys, totals: pl.DataFrame) -> pl.DataFrame:
+    """What features are made of, in the order of the keys."""
+    parts = (part(history, keys).drop(KEY) for part in (_windows, _responses, _told))
+    return pl.concat([totals, *parts], how="horizontal")
 
 
 def _orders(history: History, keys: Keys) -> pl.DataFrame:
@@ -65,6 +85,7 @@ def _orders(history: History, keys: Keys) -> pl.DataFrame:
         sums=sums,
         first={"first_order": ordered},
         last={"last_order": ordered, "last_line": pl.col("timestamp")},
+        base=history.base,
     )
 
 
@@ -101,7 +122,8 @@ def _events(history: History, keys: Keys) -> pl.DataFrame:
     duration = pl.col("session_duration_sec")
     sums = {f"{name}_events": pl.col(name) for name in EVENT_TYPES}
     sums |= {"duration": duration, "durations": duration.is_not_null()}
-    return before(keys, history.events.lazy(), sums=sums, last={"last_event": pl.col("timestamp")})
+    last = {"last_event": pl.col("timestamp")}
+    return before(keys, history.events.lazy(), sums=sums, last=last, base=history.base)
 
 
 def _responses(history: History, keys: Keys) -> pl.DataFrame:

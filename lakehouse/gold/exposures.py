@@ -9,34 +9,47 @@ RESPONSE_WINDOW = timedelta(days=30)
 DAY = timedelta(days=1)
 
 
-def exposures(events: pl.DataFrame, lines: pl.DataFrame, campaigns: pl.DataFrame, clock: datetime) -> pl.DataFrame:
+def exposures(
+    events: pl.DataFrame,
+    lines: pl.DataFrame,
+    campaigns: pl.DataFrame,
+    clock: datetime,
+    *,
+    before: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """One row per customer and campaign: as_of, window_end, responded, and what is known of the campaign.
 
     The exposure is the customer's first event of the campaign that is no purchase. The response is a sale with the
     campaign's id before the window ends; it is null while the window has not elapsed by the clock.
+    `before` are exposures found already; the events need not have those that they, or lines, rest on.
     """
     pair = ["customer_id", "campaign_id"]
     linked = pl.col("campaign_id").is_not_null()
-    reached = events.lazy().filter(linked, ~pl.col("purchase")).group_by(pair)
-    dated = reached.agg(pl.col("timestamp").min().alias("as_of")).join(campaigns.lazy(), on="campaign_id", how="left")
-    dated = dated.with_columns(
+    reached = events.lazy().filter(linked, ~pl.col("purchase")).group_by(pair).agg(as_of=pl.col("timestamp").min())
+    if before is not None:
+        reached = reached.join(before.lazy(), on=pair, how="anti")
+    dated = reached.join(campaigns.lazy(), on="campaign_id", how="left").with_columns(
         starts=pl.col("start_date").cast(pl.Datetime("us")), ends=pl.col("end_date").cast(pl.Datetime("us")) + DAY
     )
-    windowed = dated.with_columns(window_end=_window_end()).collect().lazy()
-    sales = lines.lazy().filter(linked, "sale").select(*pair, "timestamp")
-    inside = (pl.col("timestamp") >= pl.col("as_of")) & (pl.col("timestamp") < pl.col("window_end"))
-    answered = sales.join(windowed.select(*pair, "as_of", "window_end"), on=pair).filter(inside).select(pair).unique()
-    found = windowed.join(answered.with_columns(responded=pl.lit(1, pl.Int64)), on=pair, how="left").select(
+    found = dated.select(
         *pair,
         "as_of",
-        "window_end",
-        responded=pl.when(pl.col("window_end") <= clock).then(pl.col("responded").fill_null(0)),
+        window_end=_window_end(),
         uplift_mean="expected_uplift",
         campaign_days=(pl.col("ends") - pl.col("starts")).dt.total_seconds() / 86_400,
         campaign_channel="channel",
         campaign_objective="objective",
+    ).collect()
+    if before is not None:
+        found = pl.concat([found, before.select(found.columns)])
+    windowed = found.lazy()
+    sales = lines.lazy().filter(linked, "sale").select(*pair, "timestamp")
+    inside = (pl.col("timestamp") >= pl.col("as_of")) & (pl.col("timestamp") < pl.col("window_end"))
+    answered = (
+        sales.join(windowed, on=pair).filter(inside).select(pair).unique().with_columns(answer=pl.lit(1, pl.Int64))
     )
-    return found.collect()
+    known = pl.when(pl.col("window_end") <= clock).then(pl.col("answer").fill_null(0))
+    return windowed.join(answered, on=pair, how="left").with_columns(responded=known).drop("answer").collect()
 
 
 def _window_end() -> pl.Expr:

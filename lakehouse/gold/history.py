@@ -10,12 +10,15 @@ from typing import Any
 
 import polars as pl
 
+from lakehouse.gold.before import Base
 from lakehouse.gold.exposures import exposures
 from lakehouse.silver.history import HISTORY
 from lakehouse.silver.split import bucket_of
 from lakehouse.storage import Lake
 
 DAY = timedelta(days=1)
+REACH = timedelta(days=180)
+"""The longest of the windows that features look back for."""
 EVENT_TYPES = ("view", "click", "add_to_cart", "purchase")
 EVENT_COLUMNS = ("customer_id", "timestamp", "event_type", "session_duration_sec", "campaign_id")
 SOURCES = ("silver.transactions", "silver.events", "silver.products", "silver.campaigns", HISTORY)
@@ -23,7 +26,7 @@ SOURCES = ("silver.transactions", "silver.events", "silver.products", "silver.ca
 
 @dataclass(frozen=True)
 class Silver:
-    """The silver tables at fixed versions, so that all tasks of a build see the same rows.
+    """The tables at fixed versions, so that all tasks of a build see the same rows: silver's, and gold's made before.
 
     clock: the data's clock, midnight after the newest transaction; first: the first transaction's moment.
     """
@@ -52,8 +55,10 @@ class History:
 
     lines: one row per transaction, by customer and time, see `_first_times`. events: one row per event, see `_events`.
     exposures: see `gold.exposures`. attributes: see `silver.customer_history`.
+    With a `base`, events are those since it alone, and lines those that marks and windows since it need.
     """
 
+    base: Base | None
     lines: pl.DataFrame
     events: pl.DataFrame
     exposures: pl.DataFrame
@@ -77,16 +82,18 @@ def data_span(lake: Lake, version: int | None = None) -> tuple[datetime, datetim
     return first, datetime(last.year, last.month, last.day) + DAY
 
 
-def read_history(silver: Silver, bucket: int) -> History:
-    """Read one bucket."""
+def read_history(silver: Silver, bucket: int, base: Base | None = None, reached: pl.DataFrame | None = None) -> History:
+    """Read one bucket; a `base`, and the exposures `reached` before it, stand for the events that led to them."""
     mine = pl.col("bucket") == bucket
-    transactions = silver.scan("silver.transactions").filter(mine)
-    events = _events(silver.scan("silver.events").filter(mine))
+    events = silver.scan("silver.events").filter(mine)
+    if base is not None:
+        events = events.filter(pl.col("timestamp") >= base.moment)
     attributes = silver.scan(HISTORY).filter(bucket_of("customer_id", silver.buckets) == bucket)
-    sold = _lines(transactions, silver.scan("silver.products"))
-    lines, told, known = pl.collect_all([sold, events, _attributes(attributes)])
-    reached = exposures(told, lines, silver.scan("silver.campaigns").collect(), silver.clock)
-    return History(lines=_first_times(lines), events=told, exposures=reached, attributes=known)
+    sold = _lines(silver.scan("silver.transactions").filter(mine), silver.scan("silver.products"))
+    lines, told, known = pl.collect_all([sold, _events(events), _attributes(attributes)])
+    found = exposures(told, lines, silver.scan("silver.campaigns").collect(), silver.clock, before=reached)
+    marked = _first_times(lines if base is None else _needed(lines, base.moment))
+    return History(base=base, lines=marked, events=told, exposures=found, attributes=known)
 
 
 def _events(events: pl.LazyFrame) -> pl.LazyFrame:
@@ -131,6 +138,13 @@ def _first_times(lines: pl.DataFrame) -> pl.DataFrame:
         new_order=moved & pl.col("sale"), new_product=fresh("product"), new_category=fresh("category")
     )
     return marked.drop("product", "category", "campaign_id")
+
+
+def _needed(lines: pl.DataFrame, moment: datetime) -> pl.DataFrame:
+    """The lines since a moment, those in the windows before it, and all of customers who have one since."""
+    stamp, customer = pl.col("timestamp"), pl.col("customer_id")
+    late = lines.filter(stamp >= moment)["customer_id"].unique()
+    return lines.filter((stamp >= moment - REACH) | customer.is_in(late.implode()))
 
 
 def _attributes(history: pl.LazyFrame) -> pl.LazyFrame:

@@ -11,9 +11,10 @@ from lakehouse.gold.history import DAY, Silver
 
 TABLE = "gold.product_features"
 SPAN = timedelta(days=28)
-KEY = ["product_id", "as_of"]
+ROWS_AT_ONCE = 2_000_000
+"""As many weeks of products are kept before they are added up."""
 Sales = tuple[pl.DataFrame, pl.DataFrame]
-"""What was sold by product and as_of, and by week too; sums of some buckets can be added to those of others."""
+"""What was sold by product, and by week too, before a moment; sums of some buckets can be added to those of others."""
 
 
 def product_features(
@@ -28,16 +29,18 @@ def product_features(
     28 days; `avg_price` falls back to all sales and is null where there are none. `min_price` and `max_price` are the
     lowest and the highest weekly mean price per unit so far: the observed range.
     """
-    parts = iter(run(partial(bucket_sales, silver, tuple(moments)), range(silver.buckets)))
-    total = next(parts)
-    for part in parts:
-        total = _added(total, part)
-    totals, weeks = total
-    return _rows(totals, weeks, silver.scan("silver.products").collect(), moments)
+    parts: list[list[Sales]] = []
+    for part in run(partial(bucket_sales, silver, tuple(moments)), range(silver.buckets)):
+        parts.append(part)
+        if sum(weeks.height for part in parts for _, weeks in part) > ROWS_AT_ONCE:
+            parts = [_added(parts)]
+    products = silver.scan("silver.products").collect()
+    found = [_rows(*sales, products, moment) for sales, moment in zip(_added(parts), moments, strict=True)]
+    return pl.concat(found).sort("as_of", "product_id")
 
 
-def bucket_sales(silver: Silver, moments: Sequence[datetime], bucket: int) -> Sales:
-    """A bucket's sales; a customer is in one bucket only, so that even `buyer_count` can be added."""
+def bucket_sales(silver: Silver, moments: Sequence[datetime], bucket: int) -> list[Sales]:
+    """A bucket's sales before each moment; a customer is in one bucket, so that even `buyer_count` can be added."""
     sales = (
         silver.scan("silver.transactions")
         .filter(pl.col("bucket") == bucket, pl.col("timestamp") < max(moments))
@@ -45,42 +48,46 @@ def bucket_sales(silver: Silver, moments: Sequence[datetime], bucket: int) -> Sa
         .select("product_id", "customer_id", "timestamp", "quantity", "gross_revenue", "discount_applied")
         .collect(engine="streaming")
     )
-    totals, weeks = zip(*(_sales(sales, moment) for moment in moments), strict=True)
-    return pl.concat(totals), pl.concat(weeks)
+    return [_sales(sales, moment) for moment in moments]
 
 
 def _sales(sales: pl.DataFrame, as_of: datetime) -> Sales:
-    past = sales.lazy().filter(pl.col("timestamp") < as_of).with_columns(as_of=pl.lit(as_of))
+    past = sales.lazy().filter(pl.col("timestamp") < as_of)
     recent = pl.col("timestamp") >= as_of - SPAN
     discounts = pl.col("discount_applied").filter(recent)
-    totals = past.group_by(KEY).agg(
+    totals = past.group_by("product_id").agg(
         units=pl.col("quantity").filter(recent).sum(),
         revenue=pl.col("gross_revenue").filter(recent).sum(),
         discount=discounts.sum(),
         discounts=discounts.count().cast(pl.Int64),
-        buyer_count=pl.col("customer_id").n_unique().cast(pl.Int64),
         last_sold=pl.col("timestamp").max(),
     )
-    weeks = past.group_by(*KEY, week=pl.col("timestamp").dt.truncate("1w")).agg(
+    buyers = past.select("product_id", "customer_id").unique().group_by("product_id")
+    totals = totals.join(buyers.agg(buyer_count=pl.len().cast(pl.Int64)), on="product_id")
+    weeks = past.group_by("product_id", week=pl.col("timestamp").dt.truncate("1w")).agg(
         units_total=pl.col("quantity").sum(), revenue_total=pl.col("gross_revenue").sum()
     )
-    return totals.collect(), weeks.collect()
+    found_totals, found_weeks = pl.collect_all([totals, weeks], engine="streaming")
+    return found_totals, found_weeks
 
 
-def _added(left: Sales, right: Sales) -> Sales:
-    totals, weeks = (pl.concat(pair).lazy() for pair in zip(left, right, strict=True))
-    added = totals.group_by(KEY).agg(pl.exclude("last_sold").sum(), pl.col("last_sold").max())
-    return added.collect(), weeks.group_by(*KEY, "week").agg(pl.all().sum()).collect()
+def _added(parts: Sequence[Sequence[Sales]]) -> list[Sales]:
+    """For each moment what all parts have together."""
+    added = []
+    for of_moment in zip(*parts, strict=True):
+        totals, weeks = (pl.concat(frames).lazy() for frames in zip(*of_moment, strict=True))
+        found = totals.group_by("product_id").agg(pl.exclude("last_sold").sum(), pl.col("last_sold").max())
+        summed = weeks.group_by("product_id", "week").agg(pl.all().sum())
+        added.append((found.collect(engine="streaming"), summed.collect(engine="streaming")))
+    return added
 
 
-def _rows(
-    totals: pl.DataFrame, weeks: pl.DataFrame, products: pl.DataFrame, moments: Sequence[datetime]
-) -> pl.DataFrame:
+def _rows(totals: pl.DataFrame, weeks: pl.DataFrame, products: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
     price = (pl.col("revenue_total").cast(pl.Float64) / pl.col("units_total")).alias("price")
     positive = price.filter(price > 0)
     by_product = (
         weeks.lazy()
-        .group_by(KEY)
+        .group_by("product_id")
         .agg(
             pl.col("units_total", "revenue_total").sum(),
             min_price=positive.min(),
@@ -92,13 +99,14 @@ def _rows(
     counts = [pl.col(name).fill_null(0) for name in ("units", "units_total", "weeks_sold", "buyer_count")]
     return (
         products.lazy()
-        .join(pl.LazyFrame({"as_of": moments}, schema={"as_of": pl.Datetime("us")}), how="cross")
-        .join(totals.lazy(), on=KEY, how="left")
-        .join(by_product, on=KEY, how="left")
+        .with_columns(as_of=pl.lit(as_of))
+        .join(totals.lazy(), on="product_id", how="left")
+        .join(by_product, on="product_id", how="left")
         .filter(pl.col("last_sold").is_not_null() | (pl.col("launch_date") < pl.col("as_of")).fill_null(True))
         .with_columns(*money, *counts)
         .select(
-            *KEY,
+            "product_id",
+            "as_of",
             pl.coalesce(_price("revenue", "units"), _price("revenue_total", "units_total")).alias("avg_price"),
             "units",
             "revenue",
@@ -117,7 +125,6 @@ def _rows(
             ((pl.col("as_of") - pl.col("last_sold")) / pl.lit(DAY)).alias("last_sold_days"),
             ((pl.col("as_of") - pl.col("launch_date").cast(pl.Datetime("us"))) / pl.lit(DAY)).alias("launch_days"),
         )
-        .sort("as_of", "product_id")
         .collect()
     )
 

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings, strategies
 from polars.testing import assert_frame_equal
 
 from lakehouse.build import build
-from lakehouse.contracts import REQUIRED, TABLES
+from lakehouse.contracts import FACTS, REQUIRED, TABLES
+from lakehouse.gold.history import read_history
 from lakehouse.ingest import ingest
 from lakehouse.quarantine import by_file
 from lakehouse.settings import Settings
@@ -24,6 +25,7 @@ KEYS = {
     HISTORY: ["customer_id", "valid_from"],
     "silver.quarantine": ["table", "source_file", "source_line", "loaded_at"],
     "gold.customer_features": ["customer_id", "as_of"],
+    "gold.customer_totals": ["customer_id", "as_of"],
     "gold.product_features": ["product_id", "as_of"],
     "gold.campaign_exposures": ["customer_id", "campaign_id"],
     "gold.interactions": ["customer_id", "product_id", "as_of"],
@@ -81,6 +83,24 @@ def split_into(csvs, folder, parts, order, table):
     return folders
 
 
+def split_by_time(csvs, folder, cuts, late):
+    """The facts dealt out to folders by when they happened; each `late`-th row comes with the next folder."""
+    rows = {table: pl.read_csv(csvs / f"{table}.csv", infer_schema=False) for table in FACTS}
+    stamps = pl.concat(frame["timestamp"] for frame in rows.values()).drop_nulls().sort()
+    edges = [stamps[min(int(cut * len(stamps)), len(stamps) - 1)] for cut in cuts]
+    folders = [folder / f"day{part}" for part in range(len(edges) + 1)]
+    for part, target in enumerate(folders):
+        target.mkdir()
+        for table, frame in rows.items():
+            passed = pl.sum_horizontal(pl.col("timestamp").fill_null("") >= edge for edge in edges)
+            delayed = (pl.int_range(pl.len()) % late == late - 1).cast(pl.UInt32)
+            place = pl.min_horizontal(passed + delayed, len(edges))
+            frame.filter(place == part).write_csv(target / f"{table}.csv")
+    for table in set(REQUIRED) - set(FACTS):
+        (folders[0] / f"{table}.csv").write_bytes((csvs / f"{table}.csv").read_bytes())
+    return folders
+
+
 @pytest.fixture(scope="module")
 def small_csvs(tmp_path_factory, tiny_csvs):
     """The small shop's first 120 customers."""
@@ -129,6 +149,47 @@ def test_increments_equal_a_full_build(tmp_path_factory, small_csvs, built_at_on
     for name in (HISTORY, "silver.quarantine"):  # superseding and history tell of the order in which files came
         left.pop(name, None), right.pop(name, None)
     assert_same(left, right)
+
+
+@given(
+    cuts=strategies.lists(strategies.floats(0.5, 1.0), min_size=1, max_size=3),
+    late=strategies.integers(3, 400),
+)
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+def test_days_that_follow_each_other_equal_a_full_build(tmp_path_factory, small_csvs, built_at_once, *, cuts, late):
+    """What a build goes on from gives what counting from the beginning does; a row in so many comes a file too late."""
+    folder = tmp_path_factory.mktemp("days")
+    lake = lake_at(folder / "var")
+    ingested_and_built(lake, split_by_time(small_csvs, folder, sorted(cuts), late))
+    assert_same(contents(rebuilt(lake, folder / "again")), contents(lake))
+    left, right = (contents(each, drop=(*RUN_BOOKKEEPING, "raw")) for each in (built_at_once, lake))
+    for name in (HISTORY, "silver.quarantine"):
+        left.pop(name, None), right.pop(name, None)
+    assert_same(left, right)
+
+
+def test_a_build_goes_on_from_where_the_last_one_was(tmp_path, small_csvs, monkeypatch):
+    """Of later rows alone, no event before the kept totals is read, and exposures of closed months stay as they are."""
+    bases = []
+
+    def spy(silver, bucket, base, reached):
+        bases.append(base)
+        history = read_history(silver, bucket, base, reached)
+        assert base is None or history.events.filter(pl.col("timestamp") < base.moment).is_empty()
+        return history
+
+    monkeypatch.setattr("lakehouse.gold.build.read_history", spy)
+    first, later = split_by_time(small_csvs, tmp_path, [0.97], 10**6)
+    lake = ingested_and_built(lake_at(tmp_path / "var"), [first])
+    assert set(bases) == {None}
+    bases.clear()
+    before = {file.path for file in lake.files("gold.campaign_exposures")}
+    ingested_and_built(lake, [later])
+    assert bases
+    assert None not in bases
+    after = {file.path for file in lake.files("gold.campaign_exposures")}
+    assert len(before & after) > len(after) / 2
+    assert after - before
 
 
 def test_a_correction_changes_only_what_it_touches(tmp_path, write_shop):

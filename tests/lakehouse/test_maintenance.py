@@ -183,7 +183,9 @@ def test_history_says_what_came_and_went(shop):
 @pytest.mark.parametrize("command", [history, lambda shop, name: maintain(shop, [name], pins={})])
 def test_an_unknown_table_is_one_clear_line(shop, command):
     """It names the tables there are."""
-    with pytest.raises(MissingTableError, match=r"no table 'gold.nothing'.*gold.customer_features, gold.interactions"):
+    with pytest.raises(
+        MissingTableError, match=r"no table 'gold.nothing'.*gold.customer_features, gold.customer_totals"
+    ):
         command(shop, "gold.nothing")
 
 
