@@ -11,7 +11,7 @@ DAY = timedelta(days=1)
 
 def exposures(
     events: pl.DataFrame,
-    lines: pl.DataFrame,
+    sales: pl.DataFrame,
     campaigns: pl.DataFrame,
     clock: datetime,
     *,
@@ -20,8 +20,8 @@ def exposures(
     """One row per customer and campaign: as_of, window_end, responded, and what is known of the campaign.
 
     The exposure is the customer's first event of the campaign that is no purchase. The response is a sale with the
-    campaign's id before the window ends; it is null while the window has not elapsed by the clock.
-    `before` are exposures found already; the events need not have those that they, or lines, rest on.
+    campaign's id before the window ends; it is null while the window has not elapsed by the clock. `sales` are those
+    with a campaign. `before` are exposures found already, and the events need not have what they rest on.
     """
     pair = ["customer_id", "campaign_id"]
     linked = pl.col("campaign_id").is_not_null()
@@ -43,11 +43,9 @@ def exposures(
     if before is not None:
         found = pl.concat([found, before.select(found.columns)])
     windowed = found.lazy()
-    sales = lines.lazy().filter(linked, "sale").select(*pair, "timestamp")
     inside = (pl.col("timestamp") >= pl.col("as_of")) & (pl.col("timestamp") < pl.col("window_end"))
-    answered = (
-        sales.join(windowed, on=pair).filter(inside).select(pair).unique().with_columns(answer=pl.lit(1, pl.Int64))
-    )
+    answers = sales.lazy().select(*pair, "timestamp").join(windowed, on=pair).filter(inside)
+    answered = answers.select(pair).unique().with_columns(answer=pl.lit(1, pl.Int64))
     known = pl.when(pl.col("window_end") <= clock).then(pl.col("answer").fill_null(0))
     return windowed.join(answered, on=pair, how="left").with_columns(responded=known).drop("answer").collect()
 

@@ -21,6 +21,16 @@ REACH = timedelta(days=180)
 """The longest of the windows that features look back for."""
 EVENT_TYPES = ("view", "click", "add_to_cart", "purchase")
 EVENT_COLUMNS = ("customer_id", "timestamp", "event_type", "session_duration_sec", "campaign_id")
+LINE_COLUMNS = (
+    "customer_id",
+    "timestamp",
+    "product_id",
+    "quantity",
+    "discount_applied",
+    "gross_revenue",
+    "campaign_id",
+)
+SALE = (pl.col("refund_flag").fill_null(0) == 0).alias("sale")
 SOURCES = ("silver.transactions", "silver.events", "silver.products", "silver.campaigns", HISTORY)
 
 
@@ -89,10 +99,13 @@ def read_history(silver: Silver, bucket: int, base: Base | None = None, reached:
     if base is not None:
         events = events.filter(pl.col("timestamp") >= base.moment)
     attributes = silver.scan(HISTORY).filter(bucket_of("customer_id", silver.buckets) == bucket)
-    sold = _lines(silver.scan("silver.transactions").filter(mine), silver.scan("silver.products"))
-    lines, told, known = pl.collect_all([sold, _events(events), _attributes(attributes)])
-    found = exposures(told, lines, silver.scan("silver.campaigns").collect(), silver.clock, before=reached)
-    marked = _first_times(lines if base is None else _needed(lines, base.moment))
+    transactions = silver.scan("silver.transactions").filter(mine).select(*LINE_COLUMNS, SALE)
+    lines, told, known = pl.collect_all([transactions, _events(events), _attributes(attributes)])
+    linked = lines.filter("sale", pl.col("campaign_id").is_not_null())
+    found = exposures(told, linked, silver.scan("silver.campaigns").collect(), silver.clock, before=reached)
+    if base is not None:
+        lines = _needed(lines, base.moment)
+    marked = _first_times(_with_products(lines, silver.scan("silver.products")))
     return History(base=base, lines=marked, events=told, exposures=found, attributes=known)
 
 
@@ -102,23 +115,12 @@ def _events(events: pl.LazyFrame) -> pl.LazyFrame:
     return events.select(*EVENT_COLUMNS).with_columns(**kinds).drop("event_type")
 
 
-def _lines(transactions: pl.LazyFrame, products: pl.LazyFrame) -> pl.LazyFrame:
-    """The columns that features are made of; of the product its number in the table and that of its category."""
+def _with_products(lines: pl.DataFrame, products: pl.LazyFrame) -> pl.DataFrame:
+    """The lines with what features need of the product: its number in the table and that of its category."""
     numbered = products.select(
         "product_id", "is_premium", product=pl.int_range(pl.len()), category=pl.col("category").rank("dense")
     )
-    return transactions.join(numbered, on="product_id", how="left").select(
-        "customer_id",
-        "timestamp",
-        "quantity",
-        "discount_applied",
-        "gross_revenue",
-        "campaign_id",
-        "is_premium",
-        "product",
-        "category",
-        sale=pl.col("refund_flag").fill_null(0) == 0,
-    )
+    return lines.lazy().drop("campaign_id").join(numbered, on="product_id", how="left").drop("product_id").collect()
 
 
 def _first_times(lines: pl.DataFrame) -> pl.DataFrame:
@@ -137,7 +139,7 @@ def _first_times(lines: pl.DataFrame) -> pl.DataFrame:
     marked = lines.with_columns(
         new_order=moved & pl.col("sale"), new_product=fresh("product"), new_category=fresh("category")
     )
-    return marked.drop("product", "category", "campaign_id")
+    return marked.drop("product", "category")
 
 
 def _needed(lines: pl.DataFrame, moment: datetime) -> pl.DataFrame:
