@@ -9,7 +9,7 @@ import polars as pl
 
 from lakehouse.errors import ConcurrentBuildError, ConfigurationError
 from lakehouse.gold import campaign_exposures, customer_features, interactions, product_features
-from lakehouse.gold.changes import changes, state
+from lakehouse.gold.changes import CLOCK, built_clock, changes, state
 from lakehouse.gold.history import SOURCES, Silver, data_span, read_history
 from lakehouse.parallel import Run
 from lakehouse.silver.sidecars import BUCKETS
@@ -18,22 +18,27 @@ from lakehouse.storage import Lake
 from lakehouse.wording import counted
 
 RACES = 5
-CLOCK = "clock"
-"""Application id under which a gold table's commit records the data's clock, in seconds since 1970."""
 EXPOSURES = campaign_exposures.TABLE
-BY_CUSTOMER = (customer_features.TABLE, interactions.TABLE)
+PARTITIONS = {
+    customer_features.TABLE: ["bucket", "as_of"],
+    EXPOSURES: ["bucket"],
+    interactions.TABLE: ["bucket", "month"],
+    product_features.TABLE: ["as_of"],
+}
 
 
 @dataclass(frozen=True)
 class Bucket:
     """One task of a gold build.
 
-    as_ofs: those that each table needs of the bucket. exposures: whether that table is stale; rows of its version
-    `kept` whose window ended by the moment `unchanged` are as they would be made again.
+    as_ofs: those that each table needs of the bucket. since: from when on its interactions differ, None where none do.
+    exposures: whether that table is stale; rows of its version `kept` whose window ended by the moment `unchanged` are
+    as they would be made again.
     """
 
     number: int
     as_ofs: dict[str, list[datetime]]
+    since: datetime | None
     exposures: bool
     kept: int | None
     unchanged: datetime
@@ -41,7 +46,7 @@ class Bucket:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do."""
-        return not any(self.as_ofs.values()) and not self.exposures
+        return not any(self.as_ofs.values()) and self.since is None and not self.exposures
 
 
 def label_as_ofs(table: str, first: datetime, clock: datetime) -> list[datetime]:
@@ -49,7 +54,7 @@ def label_as_ofs(table: str, first: datetime, clock: datetime) -> list[datetime]
     if table == customer_features.TABLE:
         return customer_features.label_as_ofs(first, clock)
     earlier = clock - product_features.SPAN
-    return [earlier] if table != EXPOSURES and earlier > first else []
+    return [earlier] if table == product_features.TABLE and earlier > first else []
 
 
 def build_gold(
@@ -88,8 +93,8 @@ def build_bucket(silver: Silver, bucket: Bucket) -> dict[str, tuple[pl.Schema, l
             frames[customer_features.TABLE] = customer_features.customer_features(history, moments)
         if bucket.exposures:
             frames[EXPOSURES] = campaign_exposures.campaign_exposures(history, kept=_kept(silver.lake, bucket))
-    if moments := bucket.as_ofs.get(interactions.TABLE):
-        frames[interactions.TABLE] = interactions.interactions(silver, bucket.number, moments)
+    if bucket.since is not None:
+        frames[interactions.TABLE] = interactions.interactions(silver, bucket.number, bucket.since)
     return {table: _stage(silver.lake, table, frame, bucket.number) for table, frame in frames.items()}
 
 
@@ -102,7 +107,7 @@ def _kept(lake: Lake, bucket: Bucket) -> pl.DataFrame | None:
 
 
 def _stage(lake: Lake, table: str, frame: pl.DataFrame, bucket: int) -> tuple[pl.Schema, list[StagedFile]]:
-    by = [] if table == EXPOSURES else ["as_of"]
+    by = [name for name in PARTITIONS[table] if name != "bucket"]
     schema = pl.Schema({**frame.schema, "bucket": pl.Int32()})
     if frame.is_empty():
         return schema, []
@@ -118,22 +123,20 @@ class Gold:
             if not first < moment <= clock:
                 raise ConfigurationError(f"no features as of {moment}: the data begins {first} and ends before {clock}")
         self._lake, self._say, self._extra, self._labels = lake, say, extra, labels
-        tables = (*BY_CUSTOMER, EXPOSURES, product_features.TABLE)
-        self._base = {table: lake.version(table) if lake.exists(table) else None for table in tables}
+        lake.repartition(interactions.TABLE, interactions.SCHEMA, PARTITIONS[interactions.TABLE])
+        self._base = {table: lake.version(table) if lake.exists(table) else None for table in PARTITIONS}
         self._state = state(lake)
         versions = {table: lake.version(table) for table in SOURCES}
         self.silver = Silver(lake, versions, self._state[BUCKETS], first, clock)
         self.rows: dict[str, int] = {}
-        self._changes = changes(lake, tables, self._state)
+        self._changes = changes(lake, PARTITIONS, self._state)
+        by_day = {name: self._state[name] for name in interactions.SOURCES} | interactions.LAYOUT
+        self._changes |= changes(lake, [interactions.TABLE], by_day)
 
     def build(self, run: Run) -> None:
         """Bring all tables up to date."""
         first, clock = self.silver.first, self.silver.clock
-        usual = {
-            customer_features.TABLE: customer_features.as_ofs(first, clock),
-            interactions.TABLE: [clock],
-            product_features.TABLE: [clock],
-        }
+        usual = {customer_features.TABLE: customer_features.as_ofs(first, clock), product_features.TABLE: [clock]}
         wanted = {table: self._wanted(table, moments) for table, moments in usual.items()}
         present = {table: present_as_ofs(self._lake, table) for table in usual}
         tasks = [task for task in self._tasks(wanted, present) if not task.idle]
@@ -143,10 +146,13 @@ class Gold:
             for table, (schema, files) in part.items():
                 schemas[table] = schema
                 made.setdefault(table, []).extend(files)
-        for table in BY_CUSTOMER:
-            self._commit(
-                table, schemas.get(table), made.get(table, []), _stale_files(self._lake, table, wanted[table], tasks)
-            )
+        features, days = customer_features.TABLE, interactions.TABLE
+        gone = {
+            features: _stale_files(self._lake, features, wanted[features], tasks),
+            days: interactions.stale_files(self._lake.files(days), self._changes[days].since),
+        }
+        for table, files in gone.items():
+            self._commit(table, schemas.get(table), made.get(table, []), files)
         if any(task.exposures for task in tasks):
             self._commit(EXPOSURES, schemas[EXPOSURES], made.get(EXPOSURES, []), self._lake.files(EXPOSURES))
         self._products(run, wanted[product_features.TABLE], present[product_features.TABLE])
@@ -154,14 +160,13 @@ class Gold:
     def _tasks(self, wanted: dict[str, set[datetime]], present: dict[str, set[datetime]]) -> Iterable[Bucket]:
         exposed = self._exposures_stale()
         for number in range(self._state[BUCKETS]):
-            as_ofs = {}
-            for table in BY_CUSTOMER:
-                since = self._changes[table].since.get(number, datetime.max)
-                as_ofs[table] = sorted(m for m in wanted[table] if m not in present[table] or m > since)
+            table = customer_features.TABLE
+            since = self._changes[table].since.get(number, datetime.max)
+            as_ofs = {table: sorted(m for m in wanted[table] if m not in present[table] or m > since)}
             since = self._changes[EXPOSURES].since.get(number, datetime.max)
             known = min(since, self._clock(EXPOSURES) or datetime.min)
             kept = self._base[EXPOSURES] if known > datetime.min else None
-            yield Bucket(number, as_ofs, exposed, kept, known)
+            yield Bucket(number, as_ofs, self._changes[interactions.TABLE].since.get(number), exposed, kept, known)
 
     def _exposures_stale(self) -> bool:
         """Whether any changed; the clock decides which outcomes are known."""
@@ -195,22 +200,23 @@ class Gold:
         return wanted
 
     def _clock(self, table: str) -> datetime | None:
-        seconds = self._lake.transaction(table, CLOCK)
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+        return built_clock(self._lake, table)
 
     def _commit(self, table: str, schema: pl.Schema | None, add: list[StagedFile], remove: list[StagedFile]) -> None:
         """One commit; none where nothing differs from what is there."""
         clock = int(self.silver.clock.replace(tzinfo=UTC).timestamp())
-        app = self._state | {CLOCK: clock} | {_asked(moment): 1 for moment in self._extra}
+        app = self._state | {CLOCK: clock}
+        app |= interactions.LAYOUT if table == interactions.TABLE else {_asked(moment): 1 for moment in self._extra}
         recorded = {name: self._lake.transaction(table, name) for name in app}
         if not add and not remove and recorded == app:
             return
         if schema is None:
             schema = self._lake.scan(table).collect_schema()
-        by = {EXPOSURES: ["bucket"], product_features.TABLE: ["as_of"]}.get(table, ["bucket", "as_of"])
         anew = self._lake.exists(table) and len(remove) == len(self._lake.files(table))
         gone = None if anew else remove
-        self._lake.commit(table, schema, add=add, remove=gone, partition_by=by, app=app, base=self._base[table])
+        self._lake.commit(
+            table, schema, add=add, remove=gone, partition_by=PARTITIONS[table], app=app, base=self._base[table]
+        )
         if add or remove:
             self.rows[table] = sum(file.rows for file in add)
             self._say(f"{table}: {counted(self.rows[table], 'row')} in {counted(len(add), 'file')}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -14,6 +14,8 @@ from lakehouse.storage import Lake
 
 ALWAYS = datetime(1, 1, 1)
 """The whole history differs."""
+CLOCK = "clock"
+"""Application id under which a gold table's commit records the data's clock, in seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,14 @@ def state(lake: Lake) -> dict[str, int]:
     return known | {HISTORY: lake.transaction(HISTORY, BATCH) or 0, BUCKETS: buckets}
 
 
+def built_clock(lake: Lake, table: str, version: int | None = None) -> datetime | None:
+    """The data's clock when a version of a gold table was built, the newest where none is given; None before that."""
+    seconds = lake.transaction(table, CLOCK, version)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
 def changes(lake: Lake, tables: Iterable[str], now: Mapping[str, int]) -> dict[str, Changes]:
-    """What changed since each gold table was built, by what its last commit recorded of silver.
+    """What changed since each gold table was built, by what its last commit recorded of the parts of silver in `now`.
 
     Tables that were built of the same silver, as all of them usually were, share one answer.
     """
@@ -50,12 +58,13 @@ def _since(lake: Lake, built: Mapping[str, int | None], now: Mapping[str, int]) 
     buckets = now[BUCKETS]
     if None in built.values() or built[BUCKETS] != buckets:
         return Changes(dict.fromkeys(range(buckets), ALWAYS), products=True)
-    later = [(pl.col("table") == name) & (pl.col(BATCH) > (built[f"silver.{name}"] or 0)) for name in REQUIRED]
+    told = [(name, built.get(f"silver.{name}")) for name in REQUIRED]
+    later = [(pl.col("table") == name) & (pl.col(BATCH) > batch) for name, batch in told if batch is not None]
     new = lake.scan(CHANGES).filter(pl.any_horizontal(later)).collect()
     since: dict[int, datetime] = {}
     for bucket, moment in [
         *new.select("bucket", "since").iter_rows(),
-        *_attributes(lake, built[HISTORY] or 0, buckets),
+        *(_attributes(lake, built[HISTORY] or 0, buckets) if HISTORY in built else []),
     ]:
         for each in range(buckets) if bucket is None else [bucket]:
             since[each] = min(moment or ALWAYS, since.get(each) or datetime.max)

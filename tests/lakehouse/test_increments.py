@@ -26,7 +26,7 @@ KEYS = {
     "gold.customer_features": ["customer_id", "as_of"],
     "gold.product_features": ["product_id", "as_of"],
     "gold.campaign_exposures": ["customer_id", "campaign_id"],
-    "gold.interactions": ["customer_id", "product_id", "as_of"],
+    "gold.interactions": ["customer_id", "product_id", "day"],
 }
 RUN_BOOKKEEPING = ["bucket", "batch", "loaded_at", "source_file", "source_line", "valid_from"]
 
