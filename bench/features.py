@@ -7,7 +7,7 @@ import polars as pl
 
 from lakehouse.gold.changes import state
 from lakehouse.gold.customer_features import SPANS, customer_features
-from lakehouse.gold.history import EVENT_COLUMNS, EVENT_TYPES, SOURCES, Silver, data_span, read_history
+from lakehouse.gold.history import EVENT_COLUMNS, EVENT_TYPES, SOURCES, Silver, data_span, history, read_facts
 from lakehouse.parallel import side_by_side
 from lakehouse.storage import Lake
 
@@ -32,7 +32,7 @@ def gold(lake: Lake, moments: list[datetime], target: Path) -> None:
     silver = Silver(lake, versions, built["buckets"], first, clock)
 
     def one(bucket: int) -> pl.DataFrame:
-        rows = customer_features(read_history(silver, bucket), moments)
+        rows = customer_features(history(silver, read_facts(silver, [bucket]), [bucket]), moments)
         return rows if len(moments) == 1 else rows.head(0)
 
     parts = list(side_by_side(one, range(silver.buckets)))

@@ -57,10 +57,9 @@ def main() -> None:
 def dataset(lake: Lake, cutoff: datetime | None, min_buyers: int) -> Dataset:
     """As the use case's, with only products that had enough buyers, and only customers known by the cutoff."""
     reader = Reader(lake, {table: lake.version(table) for table in TABLES})
-    clock = reader.clock()
-    assert clock is not None
-    cutoff = cutoff or clock - HORIZON
-    past, before = (popular_only(reader.past(moment, built=False), min_buyers) for moment in (cutoff, cutoff - HORIZON))
+    assert reader.clock is not None
+    cutoff = cutoff or reader.clock - HORIZON
+    past, before = (popular_only(reader.past(moment), min_buyers) for moment in (cutoff, cutoff - HORIZON))
     rows = reader.rows(past)
     return Dataset(
         train=past.interactions,

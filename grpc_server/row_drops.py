@@ -13,7 +13,8 @@ import polars as pl
 from grpc_server.champions import read_pointer
 from grpc_server.online_features import FORMAT, write_snapshot
 from lakehouse.errors import MissingTableError
-from lakehouse.query import online_snapshot
+from lakehouse.gold.as_of import online_snapshot
+from lakehouse.gold.interactions import TABLE as INTERACTIONS
 from lakehouse.storage import Lake
 from training import campaigns
 from training.recommend_request import HISTORY
@@ -21,7 +22,6 @@ from training.use_cases import USE_CASES
 
 logger = logging.getLogger(__name__)
 KEYS = {"gold.customer_features": "customer_id", "gold.product_features": "product_id"}
-INTERACTIONS = "gold.interactions"
 
 
 class RowDrops:

@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 
 from lakehouse.contracts import FACTS, TABLES
 from lakehouse.errors import ShopSphereError
-from lakehouse.gold.build import CLOCK
+from lakehouse.gold.changes import CLOCK
 from lakehouse.ingest import LINEAGE
 from lakehouse.marks import MINE, Mark, marks
 from lakehouse.naming import NAMING, CustomerId, in_raw

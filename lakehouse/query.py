@@ -10,7 +10,7 @@ import polars as pl
 
 from lakehouse.contracts import OPTIONAL
 from lakehouse.dictionary import tables
-from lakehouse.errors import MissingTableError, ShopSphereError
+from lakehouse.errors import ShopSphereError
 from lakehouse.query_mistakes import reason
 from lakehouse.query_versions import scan_at
 from lakehouse.silver.split import schema
@@ -140,24 +140,3 @@ def run(
         return rows
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise SqlError(f"the query failed: {reason(error, query, absent)}") from error
-
-
-def online_snapshot(
-    lake: Lake, table: str, *, as_of: datetime | None = None, version: int | None = None
-) -> tuple[pl.DataFrame, int, datetime]:
-    """The rows of a gold table's newest as_of (at most the given one), with the Delta version and that as_of.
-
-    Raises:
-        MissingTableError: the table does not exist, or has no as_of that early.
-    """
-    pinned = lake.version(table) if version is None else version
-    bound = "" if as_of is None else f"where as_of <= timestamp '{as_of}'"
-    with connect(lake, query=table, versions={table: pinned}) as connection:
-        newest: datetime | None = run(connection, f"select max(as_of) as newest from {table} {bound}").item()
-        if newest is None:
-            raise MissingTableError(
-                f"{table} has no as_of up to {as_of}: run `shopsphere build --as-of {as_of:%Y-%m-%d}`"
-                if as_of
-                else f"{table} is empty: run `shopsphere build`"
-            )
-        return run(connection, f"select * from {table} where as_of = timestamp '{newest}'"), pinned, newest

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import unquote
 
 import polars as pl
@@ -77,9 +77,12 @@ class Lake:
         """The rows of a table, lazily; filters and columns are pushed into the files."""
         return pl.scan_delta(self.delta(table, version), storage_options=self.settings.scan_options or None)
 
-    def transaction(self, table: str, app_id: str) -> int | None:
-        """The newest transaction version that `app_id` committed to the table, or None."""
-        return self._follow(table).transaction_version(app_id) if self.exists(table) else None
+    def transaction(self, table: str, app_id: str, version: int | None = None) -> int | None:
+        """The newest transaction version that `app_id` committed to the table, up to a version of it, or None."""
+        if not self.exists(table):
+            return None
+        delta = self._follow(table) if version is None else self.delta(table, version)
+        return delta.transaction_version(app_id)
 
     def append(
         self, table: str, frame: pl.DataFrame, *, app: Mapping[str, int] | None = None, partition_by: str | None = None
@@ -219,6 +222,11 @@ class Lake:
             if not any(commit.get(COMMIT_ID) == own[COMMIT_ID] for commit in since):
                 raise self._concurrent(table) from error
 
+    def repartition(self, table: str, schema: pl.Schema, partition_by: Sequence[str]) -> None:
+        """Empty a table whose files are divided by other columns, in a version of its own: no later commit can."""
+        if self.exists(table) and self._follow(table).metadata().partition_columns != list(partition_by):
+            self._create(table, schema, partition_by, KEEP_LOG, mode="overwrite")
+
     def history(self, table: str, *, since: int = -1) -> list[dict[str, Any]]:
         """What is known of the commits after a version, the newest first, with the metadata recorded with each."""
         delta = self.delta(table)
@@ -245,20 +253,31 @@ class Lake:
     ) -> DeltaTable:
         """The table at its newest version, made where it does not exist; one writer of many makes it."""
         if not self.exists(table):
-            try:
-                with self.failures():
-                    DeltaTable.create(
-                        self.uri(table),
-                        schema=_arrow(schema),
-                        partition_by=list(partition_by) or None,
-                        mode="ignore",
-                        configuration=configuration,
-                        storage_options=self.storage_options or None,
-                        commit_properties=_commit(None, retries=0),
-                    )
-            except CommitFailedError:
-                pass  # somebody else has made it meanwhile; a retry would set the schema anew in a second version
+            self._create(table, schema, partition_by, configuration, mode="ignore")
         return self._follow(table)
+
+    def _create(
+        self,
+        table: str,
+        schema: pl.Schema,
+        partition_by: Sequence[str],
+        configuration: Mapping[str, str | None] | None,
+        *,
+        mode: Literal["ignore", "overwrite"],
+    ) -> None:
+        try:
+            with self.failures():
+                DeltaTable.create(
+                    self.uri(table),
+                    schema=_arrow(schema),
+                    partition_by=list(partition_by) or None,
+                    mode=mode,
+                    configuration=configuration,
+                    storage_options=self.storage_options or None,
+                    commit_properties=_commit(None, retries=0),
+                )
+        except CommitFailedError:
+            pass  # somebody else has made it meanwhile; a retry would set the schema anew in a second version
 
     @staticmethod
     def _concurrent(table: str) -> ConcurrentBuildError:

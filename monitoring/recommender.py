@@ -5,6 +5,8 @@ from datetime import datetime
 import polars as pl
 
 from lakehouse.errors import ShopSphereError
+from lakehouse.gold.as_of import newest_as_of
+from lakehouse.gold.interactions import TABLE, interactions_before
 from lakehouse.metrics_table import MetricRow
 from lakehouse.storage import Lake
 from monitoring.log import NotComputableError, absent, main_version, metric, newest_predictions
@@ -47,15 +49,11 @@ def served(rows: pl.DataFrame) -> pl.Series:
 
 
 def shares(lake: Lake, as_of: datetime | None) -> pl.DataFrame:
-    """Each product's share of all purchases in `gold.interactions`, at the newest build at or before `as_of`."""
-    table = lake.scan("gold.interactions")
-    builds = table.select(pl.col("as_of").unique().sort()).collect()["as_of"].to_list()
-    usable = [build for build in builds if as_of is None or build <= as_of] or builds[:1]
-    if not usable:
-        raise NotComputableError("gold.interactions is empty: run `shopsphere build`")
-    at = table.filter(pl.col("as_of") == usable[-1])
-    counted = at.group_by("product_id").agg(purchases=pl.col("purchase_count").sum()).collect()
-    bought = counted.filter(pl.col("purchases") > 0)
+    """Each product's share of all purchases before `as_of`, before the data's clock where that is not known."""
+    before = as_of or newest_as_of(lake, TABLE, version=lake.version(TABLE))
+    known = interactions_before(lake.scan(TABLE), before)
+    counted = known.group_by("product_id").agg(purchases=pl.col("purchase_count").sum())
+    bought = counted.filter(pl.col("purchases") > 0).collect(engine="streaming")
     return bought.select("product_id", share=pl.col("purchases") / pl.col("purchases").sum())
 
 

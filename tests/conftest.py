@@ -103,7 +103,7 @@ def tiny_lake(made_once: Callable[[str, Callable[[Path], object]], Path], tiny_c
         lake = lake_in(folder)
         ingest(lake, str(tiny_csvs))
         build(lake)
-        for table in ("gold.customer_features", "gold.product_features", "gold.interactions"):
+        for table in ("gold.customer_features", "gold.product_features"):
             label_features(lake, table)
 
     return lake_in(made_once("tiny_lake", make))

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from lakehouse.errors import MissingTableError
+from lakehouse.gold.as_of import newest_as_of, rows_as_of
 from lakehouse.storage import Lake
 from training import campaigns, tabular
 from training.campaigns import Campaign, CampaignTable
@@ -54,9 +55,8 @@ class BulkInputs:
     def blocks(self, *, k: int) -> Iterator[Block]:
         """All entities, one bucket in memory at a time; `k` is how many products a recommendation has."""
         for bucket in self.buckets:
-            rows = _rows(self.lake, self.use_case, self.version).filter(pl.col("as_of") == self.as_of)
-            if bucket is not None:
-                rows = rows.filter(pl.col(BUCKET) == bucket)
+            table = self.use_case.feature_table
+            rows = rows_as_of(self.lake, table, self.as_of, version=self.version, bucket=bucket)
             frame = self._histories(rows) if self._recommends else rows.sort(self.key).collect(engine="streaming")
             for part in frame.iter_slices(BLOCK_ROWS):
                 yield Block(ids=part[self.key].to_numpy(), inputs=self._inputs(part), options=self._options(part, k))
@@ -98,21 +98,22 @@ def bulk_inputs(
         MissingTableError: the table does not exist or is empty.
         UnknownCampaignError: there is no such campaign.
     """
-    version = lake.version(use_case.feature_table) if version is None else version
-    rows = _rows(lake, use_case, version)
-    as_of: datetime | None = rows.select(pl.col("as_of").max()).collect().item()
-    if as_of is None:
-        raise MissingTableError(f"{use_case.feature_table} is empty: run `shopsphere build`")
-    newest = rows.filter(pl.col("as_of") == as_of)
-    bucketed = BUCKET in rows.collect_schema()
+    table = use_case.feature_table
+    version = lake.version(table) if version is None else version
+    as_of = newest_as_of(lake, table, version=version)
+    everybody = rows_as_of(lake, table, as_of, version=version)
+    count = everybody.select(pl.col(f"{use_case.entity}_id").n_unique()).collect(engine="streaming").item()
+    if not count:
+        raise MissingTableError(f"{table} is empty: run `shopsphere build`")
+    buckets = {int(file.partition[BUCKET]) for file in lake.files(table, version) if BUCKET in file.partition}
     of_campaign = "campaign_id" in use_case.options
     return BulkInputs(
         use_case=use_case,
         lake=lake,
         version=version,
         as_of=as_of,
-        count=newest.select(pl.col(f"{use_case.entity}_id").n_unique()).collect(engine="streaming").item(),
-        buckets=tuple(newest.select(pl.col(BUCKET).unique().sort()).collect()[BUCKET]) if bucketed else (None,),
+        count=count,
+        buckets=tuple(sorted(buckets)) or (None,),
         campaign=_campaign(lake, as_of, campaign_id) if of_campaign else None,
     )
 
@@ -120,7 +121,3 @@ def bulk_inputs(
 def _campaign(lake: Lake, as_of: datetime, campaign_id: str | None) -> Campaign | None:
     rows = lake.scan(campaigns.TABLE).select(campaigns.COLUMNS).collect()
     return CampaignTable(rows.iter_rows(named=True)).named_or_chosen(campaign_id, as_of)
-
-
-def _rows(lake: Lake, use_case: UseCase, version: int) -> pl.LazyFrame:
-    return lake.scan(use_case.feature_table, version)

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lakehouse.gold.interactions import HALF_LIFE_DAYS
+from lakehouse.gold.changes import built_clock
+from lakehouse.gold.interactions import PAIR, interactions_before
 from lakehouse.storage import Lake
 from training import columns
 from training.recommend_request import CART_VIEWS, GOLD, HISTORY, History
 from training.use_case import Columns
 
 Array = np.ndarray[Any, Any]
-SALES, EVENTS, PRODUCTS, CUSTOMERS = "silver.transactions", "silver.events", "silver.products", "silver.customers"
-TABLES = (GOLD, SALES, EVENTS, PRODUCTS, CUSTOMERS)
+SALES, PRODUCTS, CUSTOMERS = "silver.transactions", "silver.products", "silver.customers"
+TABLES = (GOLD, SALES, PRODUCTS, CUSTOMERS)
 HORIZON = timedelta(days=28)
 RECENT_DAYS = 14.0
-PAIR = ["customer_id", "product_id"]
 INTEREST = pl.col("view_count") + CART_VIEWS * pl.col("add_to_cart_count")
 
 
@@ -27,8 +27,9 @@ INTEREST = pl.col("view_count") + CART_VIEWS * pl.col("add_to_cart_count")
 class Past:
     """What was known at `as_of`.
 
-    interactions: as gold's, one row per customer and product. recent: product_id with its purchases in `total` and
-    with those of late, `recent` (half-life 14 days). products, customers: as silver's, what catalogues need of them.
+    interactions: one row per customer and product, see `interactions_before`. recent: product_id with its purchases in
+    `total` and with those of late, `recent` (half-life 14 days). products, customers: as silver's, what catalogues need
+    of them.
     """
 
     as_of: datetime
@@ -39,60 +40,35 @@ class Past:
 
 
 class Reader:
-    """Reads the lake's tables at fixed versions."""
+    """Reads the lake's tables at fixed versions; `clock` is the data's when gold was built, None without that."""
 
     def __init__(self, lake: Lake, versions: Mapping[str, int]) -> None:
+        self.clock = built_clock(lake, GOLD, versions[GOLD])
         self._scan = {table: lake.scan(table, versions[table]) for table in TABLES}
         pair = pl.col("product_id").is_not_null()
         baskets = self._scan[SALES].filter(pair, pl.col("refund_flag").fill_null(0) == 0)
         self._baskets = baskets.select(*PAIR, "timestamp").unique()
 
-    def clock(self) -> datetime | None:
-        """The newest moment that gold was built for; None where it has no row."""
-        newest: datetime | None = self._scan[GOLD].select(pl.col("as_of").max()).collect().item()
-        return newest
-
-    def past(self, cutoff: datetime, *, built: bool) -> Past:
-        """What was known at a cutoff; gold's rows where it is `built` for it, else the same from silver."""
-        gold = self._scan[GOLD].filter(pl.col("as_of") == cutoff)
+    def past(self, cutoff: datetime) -> Past:
+        """What was known at a cutoff."""
         customers = self._scan[CUSTOMERS].select("customer_id", "country").unique("customer_id")
         products = self._scan[PRODUCTS].select("product_id", "category", "launch_date").unique("product_id")
         return Past(
             as_of=cutoff,
-            interactions=(gold if built else self._interactions(cutoff)).collect().sort(PAIR),
+            interactions=interactions_before(self._scan[GOLD], cutoff).sort(PAIR).collect(),
             recent=self._recent(cutoff).collect(),
             products=products.collect().sort("product_id"),
             customers=customers.collect().sort("customer_id"),
         )
 
     def rows(self, past: Past, *, days: timedelta = HORIZON) -> pl.DataFrame:
-        """A test set as the query training_recommender gives it, for a cutoff that gold was not built for."""
+        """A test set as the query training_recommender gives it."""
         window = self._baskets.filter(
             pl.col("timestamp") >= past.as_of, pl.col("timestamp") < past.as_of + days
         ).collect()
         known = window.join(past.interactions.select("product_id").unique(), on="product_id", how="semi")
         bought = known.group_by("customer_id").agg(bought=pl.col("product_id").unique().sort()).sort("customer_id")
         return with_histories(bought, past.interactions)
-
-    def _interactions(self, cutoff: datetime) -> pl.LazyFrame:
-        age = _age(cutoff)
-        bought = self._baskets.filter(pl.col("timestamp") < cutoff).group_by(PAIR)
-        sales = bought.agg(
-            purchase_count=pl.len(), recency_weight=(0.5 ** (age / HALF_LIFE_DAYS)).sum(), sold_days=age.min()
-        )
-        kind = pl.col("event_type")
-        looked = self._scan[EVENTS].filter(
-            pl.col("product_id").is_not_null(), pl.col("timestamp") < cutoff, kind.is_in(["view", "add_to_cart"])
-        )
-        views = looked.group_by(PAIR).agg(
-            view_count=(kind == "view").sum(), add_to_cart_count=(kind == "add_to_cart").sum(), seen_days=age.min()
-        )
-        both = sales.join(views, on=PAIR, how="full", coalesce=True)
-        counts = [
-            pl.col(name).cast(pl.Int64).fill_null(0) for name in ("purchase_count", "view_count", "add_to_cart_count")
-        ]
-        last = pl.min_horizontal("sold_days", "seen_days")
-        return both.select(*PAIR, *counts, pl.col("recency_weight").fill_null(0.0), recency_days=last)
 
     def _recent(self, cutoff: datetime) -> pl.LazyFrame:
         sold = self._baskets.filter(pl.col("timestamp") < cutoff).group_by("product_id")

@@ -16,7 +16,7 @@ KEYS = {
     "gold.customer_features": ["customer_id", "as_of"],
     "gold.product_features": ["product_id", "as_of"],
     "gold.campaign_exposures": ["customer_id", "campaign_id"],
-    "gold.interactions": ["customer_id", "product_id", "as_of"],
+    "gold.interactions": ["customer_id", "product_id", "day"],
 }
 STORED = ("bucket", "loaded_at")
 """Columns that say when and how a row was stored, and nothing of the shop."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -14,6 +14,10 @@ from lakehouse.storage import Lake
 
 ALWAYS = datetime(1, 1, 1)
 """The whole history differs."""
+CLOCK = "clock"
+"""Application id under which a gold table's commit records the data's clock, in seconds since 1970."""
+LAYOUT, LAYOUT_NOW = "layout", 2
+"""Recorded with each commit, so that what an earlier version of this code made is known as stale."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,20 @@ class Changes:
 
 
 def state(lake: Lake) -> dict[str, int]:
-    """What silver is made of: the number of each table's last batch whose changes are known, and of the buckets."""
+    """What gold would be made of: the number of each silver table's last known batch, of buckets, and of the layout."""
     buckets = lake.transaction(f"silver.{FACTS[0]}", BUCKETS) or 1
     known = {f"silver.{table}": lake.transaction(CHANGES, f"silver.{table}") or 0 for table in REQUIRED}
-    return known | {HISTORY: lake.transaction(HISTORY, BATCH) or 0, BUCKETS: buckets}
+    return known | {HISTORY: lake.transaction(HISTORY, BATCH) or 0, BUCKETS: buckets, LAYOUT: LAYOUT_NOW}
+
+
+def built_clock(lake: Lake, table: str, version: int | None = None) -> datetime | None:
+    """The data's clock when a version of a gold table was built, the newest where none is given; None before that."""
+    seconds = lake.transaction(table, CLOCK, version)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
 
 
 def changes(lake: Lake, tables: Iterable[str], now: Mapping[str, int]) -> dict[str, Changes]:
-    """What changed since each gold table was built, by what its last commit recorded of silver.
+    """What changed since each gold table was built, by what its last commit recorded of the parts of silver in `now`.
 
     Tables that were built of the same silver, as all of them usually were, share one answer.
     """
@@ -48,14 +58,15 @@ def changes(lake: Lake, tables: Iterable[str], now: Mapping[str, int]) -> dict[s
 
 def _since(lake: Lake, built: Mapping[str, int | None], now: Mapping[str, int]) -> Changes:
     buckets = now[BUCKETS]
-    if None in built.values() or built[BUCKETS] != buckets:
+    if None in built.values() or any(built[name] != now[name] for name in (BUCKETS, LAYOUT)):
         return Changes(dict.fromkeys(range(buckets), ALWAYS), products=True)
-    later = [(pl.col("table") == name) & (pl.col(BATCH) > (built[f"silver.{name}"] or 0)) for name in REQUIRED]
+    told = [(name, built.get(f"silver.{name}")) for name in REQUIRED]
+    later = [(pl.col("table") == name) & (pl.col(BATCH) > batch) for name, batch in told if batch is not None]
     new = lake.scan(CHANGES).filter(pl.any_horizontal(later)).collect()
     since: dict[int, datetime] = {}
     for bucket, moment in [
         *new.select("bucket", "since").iter_rows(),
-        *_attributes(lake, built[HISTORY] or 0, buckets),
+        *(_attributes(lake, built[HISTORY] or 0, buckets) if HISTORY in built else []),
     ]:
         for each in range(buckets) if bucket is None else [bucket]:
             since[each] = min(moment or ALWAYS, since.get(each) or datetime.max)

@@ -3,7 +3,7 @@
 Every feature as of a moment is a sum, a first or a last over rows before it, see `gold.before`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from lakehouse.gold.before import Base
+from lakehouse.gold.changes import ALWAYS
 from lakehouse.gold.exposures import exposures
 from lakehouse.silver.history import HISTORY
 from lakehouse.silver.split import bucket_of
@@ -60,8 +61,16 @@ class Silver:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """Some buckets' rows of silver. lines: one per transaction; events: one per event, see `_events`."""
+
+    lines: pl.DataFrame
+    events: pl.DataFrame
+
+
+@dataclass(frozen=True)
 class History:
-    """One bucket of customers.
+    """Some buckets of customers.
 
     lines: one row per transaction, by customer and time, see `_first_times`. events: one row per event, see `_events`.
     exposures: see `gold.exposures`. attributes: see `silver.customer_history`.
@@ -92,27 +101,41 @@ def data_span(lake: Lake, version: int | None = None) -> tuple[datetime, datetim
     return first, datetime(last.year, last.month, last.day) + DAY
 
 
-def read_history(silver: Silver, bucket: int, base: Base | None = None, reached: pl.DataFrame | None = None) -> History:
-    """Read one bucket; a `base`, and the exposures `reached` before it, stand for the events that led to them."""
-    mine = pl.col("bucket") == bucket
-    events = silver.scan("silver.events").filter(mine)
-    if base is not None:
-        events = events.filter(pl.col("timestamp") >= base.moment)
-    attributes = silver.scan(HISTORY).filter(bucket_of("customer_id", silver.buckets) == bucket)
+def read_facts(silver: Silver, buckets: Sequence[int], since: datetime = ALWAYS, *, products: bool = False) -> Facts:
+    """Read the facts of some buckets, of events those since a moment and, where asked for, their products."""
+    mine = pl.col("bucket").is_in(buckets)
     transactions = silver.scan("silver.transactions").filter(mine).select(*LINE_COLUMNS, SALE)
-    lines, told, known = pl.collect_all([transactions, _events(events), _attributes(attributes)])
-    linked = lines.filter("sale", pl.col("campaign_id").is_not_null())
-    found = exposures(told, linked, silver.scan("silver.campaigns").collect(), silver.clock, before=reached)
-    if base is not None:
-        lines = _needed(lines, base.moment)
-    marked = _first_times(_with_products(lines, silver.scan("silver.products")))
-    return History(base=base, lines=marked, events=told, exposures=found, attributes=known)
+    events = silver.scan("silver.events").filter(mine, pl.col("timestamp") >= since)
+    columns = (*EVENT_COLUMNS, "product_id") if products else EVENT_COLUMNS
+    lines, told = pl.collect_all([transactions, _events(events.select(columns))])
+    return Facts(lines, told)
+
+
+def history(
+    silver: Silver,
+    facts: Facts,
+    buckets: Sequence[int],
+    base: Base | None = None,
+    reached: pl.DataFrame | None = None,
+) -> History:
+    """What the buckets' facts amount to; a `base`, and the exposures `reached` before it, stand for earlier events."""
+    mine = bucket_of("customer_id", silver.buckets).is_in(buckets)
+    linked = facts.lines.filter("sale", pl.col("campaign_id").is_not_null())
+    found = exposures(facts.events, linked, silver.scan("silver.campaigns").collect(), silver.clock, before=reached)
+    lines = facts.lines if base is None else _needed(facts.lines, base.moment)
+    return History(
+        base=base,
+        lines=_first_times(_with_products(lines, silver.scan("silver.products"))),
+        events=facts.events,
+        exposures=found,
+        attributes=_attributes(silver.scan(HISTORY).filter(mine)).collect(),
+    )
 
 
 def _events(events: pl.LazyFrame) -> pl.LazyFrame:
-    """The columns that features are made of; of the type whether it is each of those that are counted."""
+    """Instead of the event's type whether it is each of those that are counted."""
     kinds = {name: pl.col("event_type") == name for name in EVENT_TYPES}
-    return events.select(*EVENT_COLUMNS).with_columns(**kinds).drop("event_type")
+    return events.with_columns(**kinds).drop("event_type")
 
 
 def _with_products(lines: pl.DataFrame, products: pl.LazyFrame) -> pl.DataFrame:
@@ -164,9 +187,12 @@ def _attributes(history: pl.LazyFrame) -> pl.LazyFrame:
     ).sort("valid_from")
 
 
+def month_start(moment: datetime) -> datetime:
+    """The first midnight of a moment's month."""
+    return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
 def month_starts(first: datetime, clock: datetime) -> list[datetime]:
     """The first midnights of the months after `first`, up to the clock."""
-    months = pl.datetime_range(
-        first.replace(day=1, hour=0, minute=0, second=0, microsecond=0), clock, "1mo", eager=True
-    )
+    months = pl.datetime_range(month_start(first), clock, "1mo", eager=True)
     return [month for month in months.to_list() if first < month <= clock]

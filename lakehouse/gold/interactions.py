@@ -1,54 +1,79 @@
-"""`gold.interactions`: one row per customer, product and as_of, where the customer bought, viewed or carted it."""
+"""`gold.interactions`: one row per customer, product and day on which the customer bought, viewed or carted it.
 
-from collections.abc import Sequence
+A day's row says nothing of the data's clock, so that new days leave those before them alone.
+"""
+
 from datetime import datetime
 
 import polars as pl
 
-from lakehouse.gold.history import DAY, Silver
+from lakehouse.errors import MissingTableError
+from lakehouse.gold.changes import LAYOUT
+from lakehouse.gold.history import DAY, Facts, month_start
+from lakehouse.silver.sidecars import BUCKETS
 
 TABLE = "gold.interactions"
+MONTH = "month"
+"""The first of the day's month, by which the table is partitioned."""
 HALF_LIFE_DAYS = 60.0
 PAIR = ["customer_id", "product_id"]
-MEASURES = ["purchase_count", "units", "recency_days", "recency_weight", "view_count", "add_to_cart_count"]
-COLUMNS = [*PAIR, "as_of", *MEASURES]
+SOURCES = ("silver.transactions", "silver.events", BUCKETS, LAYOUT)
+"""The parts of gold's state that the table rests on."""
+COUNTS = ["purchase_count", "units", "view_count", "add_to_cart_count"]
+SCHEMA = pl.Schema(
+    dict.fromkeys(PAIR, pl.Int64())
+    | {"day": pl.Date()}
+    | dict.fromkeys(COUNTS, pl.Int64())
+    | {"last_at": pl.Datetime("us"), "month": pl.Date(), "bucket": pl.Int32()}
+)
+"""Its columns; `bucket` and `month` are the partition."""
 
 
-def interactions(silver: Silver, bucket: int, moments: Sequence[datetime]) -> pl.DataFrame:
-    """A bucket's rows for the given as_ofs.
+def interactions(facts: Facts, since: datetime) -> pl.DataFrame:
+    """The rows from the month of `since` on, whatever the data's clock.
 
-    `purchase_count` counts baskets; `recency_weight` sums 0.5 ^ (age / 60 days) over them; `recency_days` is the time
-    since the last interaction of any kind. Refunds do not count.
+    `purchase_count` counts baskets; `last_at` is the last interaction of any kind. Refunds do not count.
     """
-    end, mine = max(moments), (pl.col("bucket") == bucket) & pl.col("product_id").is_not_null()
+    inside = (pl.col("timestamp") >= month_start(since)) & pl.col("product_id").is_not_null()
     baskets = (
-        silver.scan("silver.transactions")
-        .filter(mine, pl.col("timestamp") < end, pl.col("refund_flag").fill_null(0) == 0)
+        facts.lines.lazy()
+        .filter(inside, "sale")
         .group_by(*PAIR, "timestamp")
         .agg(units=pl.col("quantity").sum())
         .with_columns(baskets=pl.lit(1, pl.Int64))
     )
-    kind = pl.col("event_type")
-    seen = (
-        silver.scan("silver.events")
-        .filter(mine, pl.col("timestamp") < end, kind.is_in(["view", "add_to_cart"]))
-        .select(*PAIR, "timestamp", viewed=kind == "view", carted=kind == "add_to_cart")
-    )
-    steps = pl.concat([baskets, seen], how="diagonal").collect(engine="streaming")
-    return pl.concat(_rows(steps, moment) for moment in moments)
-
-
-def _rows(steps: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
-    age_days = (pl.lit(as_of) - pl.col("timestamp")) / pl.lit(DAY)
-    found = steps.lazy().filter(pl.col("timestamp") < as_of).group_by(PAIR)
-    rows = found.agg(
+    kinds = {"viewed": pl.col("view"), "carted": pl.col("add_to_cart")}
+    seen = facts.events.lazy().filter(inside, pl.any_horizontal(kinds.values())).select(*PAIR, "timestamp", **kinds)
+    days = pl.concat([baskets, seen], how="diagonal").group_by(*PAIR, day=pl.col("timestamp").dt.date())
+    totals = days.agg(
         purchase_count=pl.col("baskets").sum(),
         units=pl.col("units").sum(),
-        last=pl.col("timestamp").max(),
-        recency_weight=(pl.col("baskets") * 0.5 ** (age_days / HALF_LIFE_DAYS)).sum(),
         view_count=pl.col("viewed").sum().cast(pl.Int64),
         add_to_cart_count=pl.col("carted").sum().cast(pl.Int64),
+        last_at=pl.col("timestamp").max(),
     )
-    recency_days = (pl.lit(as_of) - pl.col("last")) / pl.lit(DAY)
-    rows = rows.with_columns(as_of=pl.lit(as_of), recency_days=recency_days)
-    return rows.select(COLUMNS).sort(PAIR).collect(engine="streaming")
+    by_month = totals.with_columns(pl.col("day").dt.month_start().alias(MONTH))
+    return by_month.select(name for name in SCHEMA if name != "bucket").sort(*PAIR, "day").collect(engine="streaming")
+
+
+def interactions_before(rows: pl.LazyFrame, as_of: datetime) -> pl.LazyFrame:
+    """One row per customer and product: what the days that ended before `as_of` add up to.
+
+    `recency_days` is the time since the last interaction; `recency_weight` the baskets, each counting half for every
+    60 days of age. A day with an interaction at `as_of` or after it does not count.
+
+    Raises:
+        MissingTableError: the rows are of a version that was not by day.
+    """
+    if "day" not in rows.collect_schema():
+        raise MissingTableError(f"this version of {TABLE} is not by day: run `shopsphere build`, and train again")
+    age_days = (pl.lit(as_of) - pl.col("last_at")) / pl.lit(DAY)
+    before = rows.filter(pl.col("month") <= as_of.date(), pl.col("last_at") < as_of).group_by(PAIR)
+    return before.agg(
+        purchase_count=pl.col("purchase_count").sum(),
+        units=pl.col("units").sum(),
+        recency_days=age_days.min(),
+        recency_weight=(pl.col("purchase_count") * 0.5 ** (age_days / HALF_LIFE_DAYS)).sum(),
+        view_count=pl.col("view_count").sum(),
+        add_to_cart_count=pl.col("add_to_cart_count").sum(),
+    )

@@ -8,8 +8,7 @@ select
     sum(purchase_count)::bigint as purchases,
     round(sum(purchase_count) / sum(add_to_cart_count), 3) as purchases_per_cart
 from gold.interactions
-left join gold.product_features using (product_id, as_of)
-where as_of = (select max(as_of) from gold.interactions)
+left join silver.products using (product_id)
 group by product_id, category
 having sum(add_to_cart_count) >= $carts
 order by purchases_per_cart, carts desc, product_id

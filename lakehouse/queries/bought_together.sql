@@ -2,9 +2,7 @@
 -- $buyers: pairs with at least so many common buyers; default 5
 -- $limit: how many pairs to show; default 20
 with bought as (
-    select customer_id, product_id
-    from gold.interactions
-    where as_of = (select max(as_of) from gold.interactions) and purchase_count > 0
+    select distinct customer_id, product_id from gold.interactions where purchase_count > 0
 ),
 totals as (
     select product_id, count(*) as buyers from bought group by product_id

@@ -62,11 +62,14 @@ def test_views_and_columns_carry_their_meaning(stock):
 
 
 def test_a_filter_on_a_partition_leaves_other_files_closed(stock):
-    """One as_of of two is one file of two."""
-    newest = stock.sql("select max(as_of) from gold.interactions").fetchall()[0][0]
-    plan = stock.execute("explain select units from gold.interactions where as_of = $newest", {"newest": newest})
-
+    """One as_of of two is one file of two, one month one of all months."""
+    newest = stock.sql("select max(as_of) from gold.product_features").fetchall()[0][0]
+    plan = stock.execute("explain select units from gold.product_features where as_of = $newest", {"newest": newest})
     assert "Scanning Files: 1/2" in plan.fetchall()[0][1]
+
+    months = stock.sql("select count(distinct month) from gold.interactions").fetchall()[0][0]
+    plan = stock.sql("explain select units from gold.interactions where month = date '2023-01-01'")
+    assert f"Scanning Files: 1/{months}" in plan.fetchall()[0][1]
 
 
 def test_partitions_of_any_text_and_none_are_read(lake, read):
@@ -75,10 +78,10 @@ def test_partitions_of_any_text_and_none_are_read(lake, read):
     frame = pl.DataFrame({"prediction_id": list("abcd"), "use_case": use_cases})
     lake.append("predictions", frame, partition_by="use_case")
     moments = pl.DataFrame({"units": [1, 2], "as_of": [datetime(2024, 1, 1, 1, 2, 3, 456), datetime(2024, 1, 2)]})
-    lake.append("gold.interactions", moments, partition_by="as_of")
+    lake.append("gold.product_features", moments, partition_by="as_of")
 
     assert_frame_equal(read(lake, "predictions"), frame, check_row_order=False)
-    assert_frame_equal(read(lake, "gold.interactions"), moments, check_row_order=False)
+    assert_frame_equal(read(lake, "gold.product_features"), moments, check_row_order=False)
 
 
 def test_columns_that_came_later_are_null_before(lake, read):

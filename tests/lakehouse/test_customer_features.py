@@ -7,7 +7,7 @@ from polars.testing import assert_frame_equal
 from lakehouse.gold.before import KEY, Keys
 from lakehouse.gold.changes import state
 from lakehouse.gold.customer_features import as_ofs, customer_features, features_at
-from lakehouse.gold.history import SOURCES, Silver, data_span, read_history
+from lakehouse.gold.history import SOURCES, Silver, data_span, history, read_facts
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def shop(tiny_lake):
     first, clock = data_span(tiny_lake)
     versions = {table: tiny_lake.version(table) for table in SOURCES}
     silver = Silver(tiny_lake, versions, state(tiny_lake)["buckets"], first, clock)
-    return read_history(silver, 0), as_ofs(first, clock)
+    return history(silver, read_facts(silver, [0]), [0]), as_ofs(first, clock)
 
 
 def test_moments_together_equal_each_alone(shop):

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from lakehouse.build import build
 from lakehouse.contracts import FACTS, REQUIRED, TABLES
-from lakehouse.gold.history import read_history
+from lakehouse.gold.history import history
 from lakehouse.ingest import ingest
 from lakehouse.quarantine import by_file
 from lakehouse.settings import Settings
@@ -28,7 +28,7 @@ KEYS = {
     "gold.customer_totals": ["customer_id", "as_of"],
     "gold.product_features": ["product_id", "as_of"],
     "gold.campaign_exposures": ["customer_id", "campaign_id"],
-    "gold.interactions": ["customer_id", "product_id", "as_of"],
+    "gold.interactions": ["customer_id", "product_id", "day"],
 }
 RUN_BOOKKEEPING = ["bucket", "batch", "loaded_at", "source_file", "source_line", "valid_from"]
 
@@ -172,13 +172,12 @@ def test_a_build_goes_on_from_where_the_last_one_was(tmp_path, small_csvs, monke
     """Of later rows alone, no event before the kept totals is read, and exposures of closed months stay as they are."""
     bases = []
 
-    def spy(silver, bucket, base, reached):
+    def spy(silver, facts, buckets, base, reached):
         bases.append(base)
-        history = read_history(silver, bucket, base, reached)
-        assert base is None or history.events.filter(pl.col("timestamp") < base.moment).is_empty()
-        return history
+        assert base is None or (facts.events["timestamp"].min() - base.moment).days > -31  # a month of interactions
+        return history(silver, facts, buckets, base, reached)
 
-    monkeypatch.setattr("lakehouse.gold.build.read_history", spy)
+    monkeypatch.setattr("lakehouse.gold.tasks.history", spy)
     first, later = split_by_time(small_csvs, tmp_path, [0.97], 10**6)
     lake = ingested_and_built(lake_at(tmp_path / "var"), [first])
     assert set(bases) == {None}

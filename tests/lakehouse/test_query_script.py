@@ -47,11 +47,11 @@ def test_a_file_or_an_example_is_a_query_too(command, tmp_path):
 
 def test_explain_shows_the_plan_with_what_is_pushed_down(tiny_lake):
     """The value of a parameter reaches the scan."""
-    text = "select count(*) from gold.interactions where as_of = $at"
+    text = "select count(*) from gold.interactions where month = $at"
     with Session(tiny_lake) as session:
-        (plan,) = plans(session, text, ["at=(select max(as_of) from gold.interactions)"])
+        (plan,) = plans(session, text, ["at=(select max(month) from gold.interactions)"])
 
-    assert '"as_of" = TIMESTAMP' in plan
+    assert '"month" = DATE' in plan
 
 
 def test_a_parameters_value_is_an_expression_over_the_lake(lake):

@@ -37,7 +37,7 @@ def test_show_tables_gives_the_grain_of_those_there_are(tiny_lake):
     with Session(tiny_lake) as session:
         rows = dict(session.ask("show tables").iter_rows())
 
-    assert rows["gold.interactions"].startswith("one row per customer, product and as_of")
+    assert rows["gold.interactions"].startswith("one row per customer, product and day")
     assert "predictions" not in rows
 
 

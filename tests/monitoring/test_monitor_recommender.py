@@ -4,6 +4,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from lakehouse.gold.interactions import SCHEMA
 from lakehouse.storage import Lake
 from monitoring.log import NotComputableError
 from monitoring.recommender import recommender_reach, served
@@ -14,9 +15,12 @@ NOW = datetime(2024, 6, 1)
 
 
 def sell(lake: Lake) -> None:
-    """Product 1 has half of all purchases, 2 a quarter, 3 and 4 an eighth each."""
-    rows = {"customer_id": 1, "product_id": [1, 2, 3, 4], "as_of": AS_OF, "purchase_count": [4, 2, 1, 1]}
-    lake.append("gold.interactions", pl.DataFrame(rows))
+    """Product 1 has half of all purchases before the answers, 2 a quarter, 3 and 4 an eighth each."""
+    days = [datetime(2024, 3, 31, 9)] * 4 + [AS_OF]
+    rows = {"customer_id": 1, "product_id": [1, 2, 3, 4, 4], "last_at": days, "purchase_count": [4, 2, 1, 1, 9]}
+    day, none = pl.col("last_at").dt.date(), dict.fromkeys(("units", "view_count", "add_to_cart_count"), 0)
+    frame = pl.DataFrame(rows | none).with_columns(day=day, month=day.dt.month_start(), bucket=0)
+    lake.append("gold.interactions", frame.select(SCHEMA.names()).cast(dict(SCHEMA)))
 
 
 def test_coverage_and_novelty_by_hand(lake: Lake, settings: MonitoringSettings, log: Any) -> None:

@@ -47,14 +47,13 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     if unpinned := [table for table in TABLES if table not in versions]:
         raise InteractionsError(f"no version of {unpinned[0]} is pinned: train a new model")
     reader = Reader(lake, versions)
-    clock = reader.clock()
-    if clock is None:
+    if reader.clock is None:
         raise InteractionsError(f"{GOLD} has no rows: load more history and run `shopsphere build`")
-    cutoff = clock if refit else clock - HORIZON * (1 + window)
-    past = reader.past(cutoff, built=not window)
+    cutoff = reader.clock if refit else reader.clock - HORIZON * (1 + window)
+    past = reader.past(cutoff)
     if not past.interactions.height:
-        raise InteractionsError(f"{GOLD} has no rows as of {cutoff}: load more history and run `shopsphere build`")
-    before = reader.past(cutoff - HORIZON, built=False)
+        raise InteractionsError(f"{GOLD} has no rows before {cutoff}: load more history and run `shopsphere build`")
+    before = reader.past(cutoff - HORIZON)
     return Dataset(
         train=past.interactions,
         test=reader.rows(past) if window else _test(lake, past, versions),

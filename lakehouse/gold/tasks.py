@@ -1,0 +1,131 @@
+"""One task of a gold build: what some buckets of customers need to have made anew, and making it."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+
+import polars as pl
+
+from lakehouse.gold import campaign_exposures, customer_features, customer_totals, interactions
+from lakehouse.gold.before import Base
+from lakehouse.gold.changes import ALWAYS
+from lakehouse.gold.history import Silver, history, month_start, read_facts
+from lakehouse.silver.split import bucket_of
+from lakehouse.staging import StagedFile, partition_text
+
+FEATURES, TOTALS = customer_features.TABLE, customer_totals.TABLE
+EXPOSURES, INTERACTIONS = campaign_exposures.TABLE, interactions.TABLE
+PLACE = {FEATURES: "as_of", TOTALS: "as_of", EXPOSURES: campaign_exposures.MONTH, INTERACTIONS: interactions.MONTH}
+"""The tables by customer, and the column by which the files of a bucket are told apart."""
+TOGETHER = 4
+"""As many buckets are counted on from earlier totals in one task, since little of them is read."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What some buckets need.
+
+    as_ofs: those of their features. totals: the moments that they are to be kept of for the next build. exposures:
+    whether these are stale; what they say of the time up to `unchanged` holds, None where nothing does. since: from
+    when on interactions differ, None where they do not. base: the moment of the totals that may be counted on from.
+    """
+
+    buckets: tuple[int, ...]
+    as_ofs: tuple[datetime, ...]
+    totals: tuple[datetime, ...]
+    exposures: bool
+    unchanged: datetime | None
+    since: datetime | None
+    base: datetime | None
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.as_ofs or self.totals or self.exposures) and self.since is None
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a task staged of one table.
+
+    Its files replace those of the same buckets whose place is one of `places`, any where None, from `first` on.
+    """
+
+    buckets: tuple[int, ...]
+    schema: pl.Schema
+    files: list[StagedFile]
+    places: Collection[str] | None = None
+    first: str = ""
+
+    def replaces(self, file: StagedFile, place: str) -> bool:
+        """Whether a file of the table goes."""
+        here = file.partition[place]
+        inside = here >= self.first and (self.places is None or here in self.places)
+        return inside and int(file.partition["bucket"]) in self.buckets
+
+
+def grouped(tasks: Iterable[Task]) -> Iterator[Task]:
+    """The tasks that have something to do; those that can be counted on from the same totals are put together."""
+
+    def shared(task: Task) -> object:
+        return task.base, task.as_ofs, task.totals, task.exposures, task.since is None, task.unchanged is None
+
+    for _, alike in groupby((task for task in tasks if not task.idle), key=shared):
+        some = list(alike)
+        size = 1 if some[0].base is None else TOGETHER
+        for start in range(0, len(some), size):
+            yield _together(some[start : start + size])
+
+
+def _together(tasks: list[Task]) -> Task:
+    """One task for the buckets of all, which only differ in the moments up to which they are as they were."""
+    unchanged = min((task.unchanged for task in tasks if task.unchanged), default=None)
+    since = min((task.since for task in tasks if task.since), default=None)
+    buckets = tuple(bucket for task in tasks for bucket in task.buckets)
+    return replace(tasks[0], buckets=buckets, unchanged=unchanged, since=since)
+
+
+def build_task(silver: Silver, task: Task) -> dict[str, Part]:
+    """Stage the rows of each table that needs them."""
+    mine = pl.col("bucket").is_in(task.buckets)
+    of_customers = bool(task.as_ofs or task.totals or task.exposures)
+    starts = [task.base or ALWAYS] if of_customers else []
+    starts += [month_start(task.since)] if task.since else []
+    facts = read_facts(silver, task.buckets, min(starts), products=task.since is not None)
+    found: dict[str, Part] = {}
+    if of_customers:
+        base = made = None
+        if task.base:
+            rows = silver.scan(TOTALS).filter(mine, pl.col("as_of") == task.base)
+            base = Base(task.base, rows.drop("bucket", "as_of").collect())
+        if task.unchanged:
+            made = campaign_exposures.Made.of(silver.scan(EXPOSURES).filter(mine).drop("bucket"), task.unchanged)
+        past = history(silver, facts, task.buckets, base, made.holding if base and made else None)
+        if task.as_ofs or task.totals:
+            features, totals = customer_features.with_totals(past, task.as_ofs, task.totals)
+            found[FEATURES] = _stage(silver, task, FEATURES, features, places=task.as_ofs)
+            found[TOTALS] = _stage(silver, task, TOTALS, totals, places=task.totals)
+        if task.exposures:
+            exposures, months = campaign_exposures.campaign_exposures(past, made=made)
+            found[EXPOSURES] = _stage(silver, task, EXPOSURES, exposures, places=months)
+    if task.since:
+        days = interactions.interactions(facts, task.since)
+        found[INTERACTIONS] = _stage(silver, task, INTERACTIONS, days, first=month_start(task.since).date())
+    return found
+
+
+def _stage(
+    silver: Silver,
+    task: Task,
+    table: str,
+    rows: pl.DataFrame,
+    *,
+    places: Collection[object] | None = None,
+    first: object = "",
+) -> Part:
+    rows = rows.with_columns(bucket_of("customer_id", silver.buckets).alias("bucket"))
+    stage = silver.lake.stage(table, partition_by=["bucket", PLACE[table]])
+    files = stage.write(rows.lazy()) if rows.height else []
+    texts = None if places is None else {partition_text(place) for place in places}
+    return Part(task.buckets, rows.schema, files, texts, partition_text(first))
