@@ -7,10 +7,22 @@ from functools import partial
 import polars as pl
 
 from lakehouse.errors import ConcurrentBuildError, ConfigurationError
-from lakehouse.gold import customer_features, customer_totals, interactions, product_features
+from lakehouse.gold import customer_features, customer_totals, interactions, product_features, product_weeks
 from lakehouse.gold.changes import ALWAYS, CLOCK, built_clock, changes, state
-from lakehouse.gold.history import SOURCES, Silver, data_span
-from lakehouse.gold.tasks import EXPOSURES, FEATURES, INTERACTIONS, PLACE, TOTALS, Part, Task, build_task, grouped
+from lakehouse.gold.history import SOURCES, Silver, data_span, month_start
+from lakehouse.gold.product_weeks import Sold, added
+from lakehouse.gold.tasks import (
+    EXPOSURES,
+    FEATURES,
+    INTERACTIONS,
+    PLACE,
+    TOTALS,
+    Part,
+    Sales,
+    Task,
+    build_buckets,
+    grouped,
+)
 from lakehouse.parallel import Run
 from lakehouse.silver.sidecars import BUCKETS
 from lakehouse.staging import StagedFile, partition_text
@@ -18,8 +30,11 @@ from lakehouse.storage import Lake
 from lakehouse.wording import counted
 
 RACES = 5
-PRODUCTS = product_features.TABLE
-PARTITIONS = {table: ["bucket", place] for table, place in PLACE.items()} | {PRODUCTS: ["as_of"]}
+ROWS_AT_ONCE = 2_000_000
+"""As many weeks of products are kept before they are added up."""
+PRODUCTS, WEEKS = product_features.TABLE, product_weeks.TABLE
+PARTITIONS = {table: ["bucket", place] for table, place in PLACE.items()}
+PARTITIONS |= {PRODUCTS: ["as_of"], WEEKS: [product_weeks.MONTH]}
 LAID_OUT = pl.Schema({"bucket": pl.Int32(), "as_of": pl.Datetime("us"), "month": pl.Date()})
 """Until a build gives a table its own schema, which Delta lets have timestamps only where this has."""
 
@@ -28,7 +43,7 @@ def label_as_ofs(table: str, first: datetime, clock: datetime) -> list[datetime]
     """The moments of a table that training needs beside the data's clock."""
     if table == FEATURES:
         return customer_features.label_as_ofs(first, clock)
-    earlier = clock - product_features.SPAN
+    earlier = clock - product_weeks.SPAN
     return [earlier] if table == PRODUCTS and earlier > first else []
 
 
@@ -75,8 +90,9 @@ class Gold:
         versions |= {table: version for table, version in self._base.items() if version is not None}
         self.silver = Silver(lake, versions, self._state[BUCKETS], first, clock)
         self.rows: dict[str, int] = {}
-        by_day = {name: self._state[name] for name in interactions.SOURCES}
-        self._changes = changes(lake, PARTITIONS, self._state) | changes(lake, [INTERACTIONS], by_day)
+        self._changes = changes(lake, PARTITIONS, self._state)
+        for table, sources in ((INTERACTIONS, interactions.SOURCES), (WEEKS, product_weeks.SOURCES)):
+            self._changes |= changes(lake, [table], {name: self._state[name] for name in sources})
 
     def build(self, run: Run) -> None:
         """Bring all tables up to date."""
@@ -85,19 +101,26 @@ class Gold:
         wanted = {table: self._wanted(table, moments) for table, moments in usual.items()}
         wanted[TOTALS] = set(customer_totals.as_ofs(clock))
         present = {table: present_as_ofs(self._lake, table) for table in wanted}
-        tasks = list(grouped(self._tasks(wanted, present)))
+        sales = self._sales(wanted[PRODUCTS], present[PRODUCTS])
+        tasks = list(grouped(self._tasks(wanted, present, sales)))
         made: dict[str, list[Part]] = {table: [] for table in PLACE}
-        for parts in run(partial(build_task, self.silver), tasks):
+        sums: list[Sold] = []
+        for parts, some in run(partial(build_buckets, self.silver), tasks):
             for table, part in parts.items():
                 made[table].append(part)
+            sums += [some] if some else []
+            if sum(each.weeks.height for each in sums) > ROWS_AT_ONCE:
+                sums = [added(sums)]
         for table, place in PLACE.items():
             kept = {partition_text(moment) for moment in wanted[table]} if table in wanted else None
             gone = _replaced(self._lake.files(table), place, made[table], kept)
             files = [file for part in made[table] for file in part.files]
             self._commit(table, made[table][0].schema if made[table] else None, files, gone)
-        self._products(run, wanted[PRODUCTS], present[PRODUCTS])
+        self._products(wanted[PRODUCTS], sales, added(sums) if sums else None)
 
-    def _tasks(self, wanted: dict[str, set[datetime]], present: dict[str, set[datetime]]) -> Iterable[Task]:
+    def _tasks(
+        self, wanted: dict[str, set[datetime]], present: dict[str, set[datetime]], sales: Sales | None
+    ) -> Iterable[Task]:
         exposures = bool(self._changes[EXPOSURES].since) or self._clock(EXPOSURES) != self.silver.clock
         for bucket in range(self._state[BUCKETS]):
             since = {table: self._changes[table].since.get(bucket, datetime.max) for table in PLACE}
@@ -112,22 +135,34 @@ class Gold:
             latest = min(*as_ofs, *totals, unchanged or ALWAYS, since[TOTALS], datetime.max)
             base = max((moment for moment in present[TOTALS] if moment <= latest), default=None)
             days = self._changes[INTERACTIONS].since.get(bucket)
-            yield Task((bucket,), as_ofs, totals, exposures, unchanged, days, base)
+            yield Task((bucket,), as_ofs, totals, exposures, unchanged, days, base, sales)
 
-    def _products(self, run: Run, wanted: set[datetime], present: set[datetime]) -> None:
-        table, changed = product_features.TABLE, self._changes[product_features.TABLE]
+    def _sales(self, wanted: set[datetime], present: set[datetime]) -> Sales | None:
+        """What has to be known of sales: for the weeks that differ, and the as_ofs that products' features lack."""
+        changed, weeks = self._changes[PRODUCTS], self._changes[WEEKS].earliest
         since = datetime.min if changed.products else changed.earliest or datetime.max
-        stale = sorted(moment for moment in wanted if moment not in present or moment > since)
-        files: list[StagedFile] = []
-        schema = None
-        if stale:
-            frame = product_features.product_features(self.silver, stale, run=run)
-            schema = frame.schema
-            files = self._lake.stage(table, partition_by=["as_of"]).write(frame.lazy())
-        texts = {partition_text(moment) for moment in stale}
-        kept = {partition_text(moment) for moment in wanted}
-        gone = [f for f in self._lake.files(table) if f.partition["as_of"] in texts or f.partition["as_of"] not in kept]
-        self._commit(table, schema, files, gone)
+        moments = {moment for moment in wanted if moment not in present or moment > since}
+        return Sales(weeks or datetime.max, tuple(sorted(moments))) if moments or weeks else None
+
+    def _products(self, wanted: set[datetime], sales: Sales | None, sums: Sold | None) -> None:
+        """Commit products' weeks, from the first one that differs on, and their features."""
+        since, moments = (sales.since, sales.moments) if sales else (datetime.max, ())
+        known = self._base[WEEKS] is not None and since > ALWAYS
+        weeks = product_weeks.continued(self.silver.scan(WEEKS) if known else None, since, sums)
+        month = month_start(product_weeks.week_start(since)).date()
+        stale = [file for file in self._lake.files(WEEKS) if file.partition["month"] >= partition_text(month)]
+        late = weeks.filter(pl.col("month") >= month)
+        self._commit(WEEKS, weeks.schema, self._stage(WEEKS, late), stale)
+        products = self.silver.scan("silver.products").collect()
+        latest = zip(moments, sums.latest if sums else (), strict=True)
+        rows = [product_features.product_features(weeks, sold, products, moment) for moment, sold in latest]
+        kept = {partition_text(moment) for moment in wanted - {*moments}}
+        gone = [file for file in self._lake.files(PRODUCTS) if file.partition["as_of"] not in kept]
+        files = self._stage(PRODUCTS, pl.concat(rows)) if rows else []
+        self._commit(PRODUCTS, rows[0].schema if rows else None, files, gone)
+
+    def _stage(self, table: str, rows: pl.DataFrame) -> list[StagedFile]:
+        return self._lake.stage(table, partition_by=PARTITIONS[table]).write(rows.lazy()) if rows.height else []
 
     def _wanted(self, table: str, usual: Sequence[datetime]) -> set[datetime]:
         """The usual as_ofs, those asked for now and before, and those of labels until the data's clock moves."""

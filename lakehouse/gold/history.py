@@ -115,14 +115,19 @@ def history(
     silver: Silver,
     facts: Facts,
     buckets: Sequence[int],
+    *,
     base: Base | None = None,
     reached: pl.DataFrame | None = None,
+    marked_since: datetime = ALWAYS,
 ) -> History:
-    """What the buckets' facts amount to; a `base`, and the exposures `reached` before it, stand for earlier events."""
+    """What the buckets' facts amount to; a `base`, and the exposures `reached` before it, stand for earlier events.
+
+    Lines since the base, and since `marked_since`, are marked.
+    """
     mine = bucket_of("customer_id", silver.buckets).is_in(buckets)
     linked = facts.lines.filter("sale", pl.col("campaign_id").is_not_null())
     found = exposures(facts.events, linked, silver.scan("silver.campaigns").collect(), silver.clock, before=reached)
-    lines = facts.lines if base is None else _needed(facts.lines, base.moment)
+    lines = facts.lines if base is None else _needed(facts.lines, min(base.moment, marked_since))
     return History(
         base=base,
         lines=_first_times(_with_products(lines, silver.scan("silver.products"))),
@@ -143,7 +148,7 @@ def _with_products(lines: pl.DataFrame, products: pl.LazyFrame) -> pl.DataFrame:
     numbered = products.select(
         "product_id", "is_premium", product=pl.int_range(pl.len()), category=pl.col("category").rank("dense")
     )
-    return lines.lazy().drop("campaign_id").join(numbered, on="product_id", how="left").drop("product_id").collect()
+    return lines.lazy().drop("campaign_id").join(numbered, on="product_id", how="left").collect()
 
 
 def _first_times(lines: pl.DataFrame) -> pl.DataFrame:

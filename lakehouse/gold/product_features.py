@@ -1,107 +1,50 @@
 """`gold.product_features`: one row per product and as_of, for products launched or sold by then."""
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
+from datetime import datetime
 
 import polars as pl
 
-from lakehouse.gold.history import DAY, Silver
+from lakehouse.gold.history import DAY
+from lakehouse.gold.product_weeks import week_start
 
 TABLE = "gold.product_features"
-SPAN = timedelta(days=28)
-ROWS_AT_ONCE = 2_000_000
-"""As many weeks of products are kept before they are added up."""
-Sales = tuple[pl.DataFrame, pl.DataFrame]
-"""What was sold by product, and by week too, before a moment; sums of some buckets can be added to those of others."""
 
 
 def product_features(
-    silver: Silver,
-    moments: Sequence[datetime],
-    *,
-    run: Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]] = map,
+    weeks: pl.DataFrame, latest: pl.DataFrame, products: pl.DataFrame, as_of: datetime
 ) -> pl.DataFrame:
-    """The table's rows for the given as_ofs; `run` maps over the buckets of customers, like `map`.
+    """The table's rows for an as_of, from all weeks of `gold.product_weeks` before its own, and the `latest` sales.
 
-    Only sales with a price count, refunds do not. `units`, `revenue`, `avg_discount` and `avg_price` are of the last
-    28 days; `avg_price` falls back to all sales and is null where there are none. `min_price` and `max_price` are the
-    lowest and the highest weekly mean price per unit so far: the observed range.
+    `units`, `revenue`, `avg_discount` and `avg_price` are of the last 28 days; `avg_price` falls back to all sales and
+    is null where there are none. `min_price` and `max_price` are the lowest and the highest weekly mean price per unit
+    so far: the observed range.
     """
-    parts: list[list[Sales]] = []
-    for part in run(partial(bucket_sales, silver, tuple(moments)), range(silver.buckets)):
-        parts.append(part)
-        if sum(weeks.height for part in parts for _, weeks in part) > ROWS_AT_ONCE:
-            parts = [_added(parts)]
-    products = silver.scan("silver.products").collect()
-    found = [_rows(*sales, products, moment) for sales, moment in zip(_added(parts), moments, strict=True)]
-    return pl.concat(found).sort("as_of", "product_id")
-
-
-def bucket_sales(silver: Silver, moments: Sequence[datetime], bucket: int) -> list[Sales]:
-    """A bucket's sales before each moment; a customer is in one bucket, so that even `buyer_count` can be added."""
-    sales = (
-        silver.scan("silver.transactions")
-        .filter(pl.col("bucket") == bucket, pl.col("timestamp") < max(moments))
-        .filter(pl.col("refund_flag").fill_null(0) == 0, pl.col("gross_revenue").is_not_null())
-        .select("product_id", "customer_id", "timestamp", "quantity", "gross_revenue", "discount_applied")
-        .collect(engine="streaming")
-    )
-    return [_sales(sales, moment) for moment in moments]
-
-
-def _sales(sales: pl.DataFrame, as_of: datetime) -> Sales:
-    past = sales.lazy().filter(pl.col("timestamp") < as_of)
-    recent = pl.col("timestamp") >= as_of - SPAN
-    discounts = pl.col("discount_applied").filter(recent)
-    totals = past.group_by("product_id").agg(
-        units=pl.col("quantity").filter(recent).sum(),
-        revenue=pl.col("gross_revenue").filter(recent).sum(),
-        discount=discounts.sum(),
-        discounts=discounts.count().cast(pl.Int64),
-        last_sold=pl.col("timestamp").max(),
-    )
-    buyers = past.select("product_id", "customer_id").unique().group_by("product_id")
-    totals = totals.join(buyers.agg(buyer_count=pl.len().cast(pl.Int64)), on="product_id")
-    weeks = past.group_by("product_id", week=pl.col("timestamp").dt.truncate("1w")).agg(
-        units_total=pl.col("quantity").sum(), revenue_total=pl.col("gross_revenue").sum()
-    )
-    found_totals, found_weeks = pl.collect_all([totals, weeks], engine="streaming")
-    return found_totals, found_weeks
-
-
-def _added(parts: Sequence[Sequence[Sales]]) -> list[Sales]:
-    """For each moment what all parts have together."""
-    added = []
-    for of_moment in zip(*parts, strict=True):
-        totals, weeks = (pl.concat(frames).lazy() for frames in zip(*of_moment, strict=True))
-        found = totals.group_by("product_id").agg(pl.exclude("last_sold").sum(), pl.col("last_sold").max())
-        summed = weeks.group_by("product_id", "week").agg(pl.all().sum())
-        added.append((found.collect(engine="streaming"), summed.collect(engine="streaming")))
-    return added
-
-
-def _rows(totals: pl.DataFrame, weeks: pl.DataFrame, products: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
-    price = (pl.col("revenue_total").cast(pl.Float64) / pl.col("units_total")).alias("price")
+    names = ("units", "revenue", "new_buyers", "last_sold")
+    week = latest.lazy().filter(pl.col("week_last_sold").is_not_null()).select("product_id", **_of_week(names))
+    earlier = weeks.lazy().filter(pl.col("week") < week_start(as_of).date()).select("product_id", *names)
+    price = pl.col("revenue").cast(pl.Float64) / pl.col("units")
     positive = price.filter(price > 0)
-    by_product = (
-        weeks.lazy()
+    so_far = (
+        pl.concat([earlier, week], how="vertical_relaxed")
         .group_by("product_id")
         .agg(
-            pl.col("units_total", "revenue_total").sum(),
+            units_total=pl.col("units").sum(),
+            revenue_total=pl.col("revenue").sum(),
             min_price=positive.min(),
             max_price=positive.max(),
             weeks_sold=pl.len().cast(pl.Int64),
+            buyer_count=pl.col("new_buyers").sum(),
+            last_sold=pl.col("last_sold").max(),
         )
     )
+    recent = latest.lazy().select("product_id", "units", "revenue", "discount", "discounts")
     money = [pl.col(name).fill_null(0).cast(pl.Decimal(18, 2)) for name in ("revenue", "revenue_total")]
     counts = [pl.col(name).fill_null(0) for name in ("units", "units_total", "weeks_sold", "buyer_count")]
     return (
         products.lazy()
         .with_columns(as_of=pl.lit(as_of))
-        .join(totals.lazy(), on="product_id", how="left")
-        .join(by_product, on="product_id", how="left")
+        .join(recent, on="product_id", how="left")
+        .join(so_far, on="product_id", how="left")
         .filter(pl.col("last_sold").is_not_null() | (pl.col("launch_date") < pl.col("as_of")).fill_null(True))
         .with_columns(*money, *counts)
         .select(
@@ -125,8 +68,13 @@ def _rows(totals: pl.DataFrame, weeks: pl.DataFrame, products: pl.DataFrame, as_
             ((pl.col("as_of") - pl.col("last_sold")) / pl.lit(DAY)).alias("last_sold_days"),
             ((pl.col("as_of") - pl.col("launch_date").cast(pl.Datetime("us"))) / pl.lit(DAY)).alias("launch_days"),
         )
+        .sort("product_id")
         .collect()
     )
+
+
+def _of_week(names: tuple[str, ...]) -> dict[str, pl.Expr]:
+    return {name: pl.col(f"week_{name}") for name in names}
 
 
 def _price(revenue: str, units: str) -> pl.Expr:

@@ -11,6 +11,7 @@ from lakehouse.gold import campaign_exposures, customer_features, customer_total
 from lakehouse.gold.before import Base
 from lakehouse.gold.changes import ALWAYS
 from lakehouse.gold.history import Silver, history, month_start, read_facts
+from lakehouse.gold.product_weeks import SPAN, Sold, sold, week_start
 from lakehouse.silver.split import bucket_of
 from lakehouse.staging import StagedFile, partition_text
 
@@ -29,6 +30,7 @@ class Task:
     as_ofs: those of their features. totals: the moments that they are to be kept of for the next build. exposures:
     whether these are stale; what they say of the time up to `unchanged` holds, None where nothing does. since: from
     when on interactions differ, None where they do not. base: the moment of the totals that may be counted on from.
+    sales: what is to be known of them, by all tasks alike.
     """
 
     buckets: tuple[int, ...]
@@ -38,11 +40,25 @@ class Task:
     unchanged: datetime | None
     since: datetime | None
     base: datetime | None
+    sales: "Sales | None"
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.as_ofs or self.totals or self.exposures) and self.since is None
+        return not (self.as_ofs or self.totals or self.exposures or self.sales) and self.since is None
+
+
+@dataclass(frozen=True)
+class Sales:
+    """Products' weeks from the one of `since` on, and their latest sales before each of the moments."""
+
+    since: datetime
+    moments: tuple[datetime, ...]
+
+    @property
+    def first(self) -> datetime:
+        """From when on lines have to be there."""
+        return min((self.since, *(week_start(moment - SPAN) for moment in self.moments)))
 
 
 @dataclass(frozen=True)
@@ -69,7 +85,15 @@ def grouped(tasks: Iterable[Task]) -> Iterator[Task]:
     """The tasks that have something to do; those that can be counted on from the same totals are put together."""
 
     def shared(task: Task) -> object:
-        return task.base, task.as_ofs, task.totals, task.exposures, task.since is None, task.unchanged is None
+        return (
+            task.base,
+            task.sales,
+            task.as_ofs,
+            task.totals,
+            task.exposures,
+            task.since is None,
+            task.unchanged is None,
+        )
 
     for _, alike in groupby((task for task in tasks if not task.idle), key=shared):
         some = list(alike)
@@ -86,14 +110,15 @@ def _together(tasks: list[Task]) -> Task:
     return replace(tasks[0], buckets=buckets, unchanged=unchanged, since=since)
 
 
-def build_task(silver: Silver, task: Task) -> dict[str, Part]:
-    """Stage the rows of each table that needs them."""
+def build_buckets(silver: Silver, task: Task) -> tuple[dict[str, Part], Sold | None]:
+    """Stage the rows of each table that needs them, and tell what the buckets sold."""
     mine = pl.col("bucket").is_in(task.buckets)
-    of_customers = bool(task.as_ofs or task.totals or task.exposures)
+    of_customers = bool(task.as_ofs or task.totals or task.exposures or task.sales)
     starts = [task.base or ALWAYS] if of_customers else []
     starts += [month_start(task.since)] if task.since else []
     facts = read_facts(silver, task.buckets, min(starts), products=task.since is not None)
     found: dict[str, Part] = {}
+    sales = None
     if of_customers:
         base = made = None
         if task.base:
@@ -101,7 +126,9 @@ def build_task(silver: Silver, task: Task) -> dict[str, Part]:
             base = Base(task.base, rows.drop("bucket", "as_of").collect())
         if task.unchanged:
             made = campaign_exposures.Made.of(silver.scan(EXPOSURES).filter(mine).drop("bucket"), task.unchanged)
-        past = history(silver, facts, task.buckets, base, made.holding if base and made else None)
+        reached = made.holding if base and made else None
+        marked = task.sales.first if task.sales else datetime.max
+        past = history(silver, facts, task.buckets, base=base, reached=reached, marked_since=marked)
         if task.as_ofs or task.totals:
             features, totals = customer_features.with_totals(past, task.as_ofs, task.totals)
             found[FEATURES] = _stage(silver, task, FEATURES, features, places=task.as_ofs)
@@ -109,10 +136,12 @@ def build_task(silver: Silver, task: Task) -> dict[str, Part]:
         if task.exposures:
             exposures, months = campaign_exposures.campaign_exposures(past, made=made)
             found[EXPOSURES] = _stage(silver, task, EXPOSURES, exposures, places=months)
+        if task.sales:
+            sales = sold(past.lines, task.sales.since, task.sales.moments)
     if task.since:
         days = interactions.interactions(facts, task.since)
         found[INTERACTIONS] = _stage(silver, task, INTERACTIONS, days, first=month_start(task.since).date())
-    return found
+    return found, sales
 
 
 def _stage(

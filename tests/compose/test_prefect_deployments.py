@@ -56,5 +56,5 @@ def test_a_deployed_flow_runs_on_a_worker(
             call("shopsphere", "build", ENGINE=f"dask://127.0.0.1:{dask_port}")
     log = (tmp_path / "dask-worker.log").read_text()
     assert re.search(r"Task run 'split-\w+' - Finished in state Completed", log)
-    assert re.search(r"Task run 'build_bucket-\w+' - Finished in state Completed", log)
+    assert re.search(r"Task run 'build_buckets-\w+' - Finished in state Completed", log)
     assert (Path(environment["LAKE_ROOT"]) / "bronze" / "customers" / "_delta_log").is_dir()

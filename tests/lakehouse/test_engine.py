@@ -23,7 +23,17 @@ from lakehouse.sources import synthetic
 from lakehouse.storage import Lake
 
 BUILT = [f"silver.{table}" for table in (*REQUIRED, "customer_history", "quarantine", "checks", "changes")]
-BUILT += [f"gold.{table}" for table in ("customer_features", "product_features", "campaign_exposures", "interactions")]
+BUILT += [
+    f"gold.{table}"
+    for table in (
+        "customer_features",
+        "customer_totals",
+        "product_features",
+        "product_weeks",
+        "campaign_exposures",
+        "interactions",
+    )
+]
 START = "import sys; sys.path[:0] = sys.argv.pop(1).split(':'); from distributed.cli.dask_{} import main; main()"
 DIES = """
 import os, signal
@@ -114,7 +124,7 @@ def test_two_workers_give_the_tables_of_one_process(tmp_path, here, cluster):
         assert_same_tables(here, built(lake_on(here, tmp_path / "there", cluster)))
 
 
-@pytest.mark.parametrize(("task", "finish"), [("split", "executing"), ("build_bucket", "memory")])
+@pytest.mark.parametrize(("task", "finish"), [("split", "executing"), ("build_buckets", "memory")])
 def test_a_killed_worker_costs_and_doubles_nothing(tmp_path, here, cluster, task, finish):
     """SIGKILL as a task starts, or once its files are staged: others do it again, and its rows count once."""
     preload = tmp_path / "dies.py"

@@ -27,6 +27,7 @@ KEYS = {
     "gold.customer_features": ["customer_id", "as_of"],
     "gold.customer_totals": ["customer_id", "as_of"],
     "gold.product_features": ["product_id", "as_of"],
+    "gold.product_weeks": ["product_id", "week"],
     "gold.campaign_exposures": ["customer_id", "campaign_id"],
     "gold.interactions": ["customer_id", "product_id", "day"],
 }
@@ -172,10 +173,10 @@ def test_a_build_goes_on_from_where_the_last_one_was(tmp_path, small_csvs, monke
     """Of later rows alone, no event before the kept totals is read, and exposures of closed months stay as they are."""
     bases = []
 
-    def spy(silver, facts, buckets, base, reached):
+    def spy(silver, facts, buckets, *, base, **options):
         bases.append(base)
         assert base is None or (facts.events["timestamp"].min() - base.moment).days > -31  # a month of interactions
-        return history(silver, facts, buckets, base, reached)
+        return history(silver, facts, buckets, base=base, **options)
 
     monkeypatch.setattr("lakehouse.gold.tasks.history", spy)
     first, later = split_by_time(small_csvs, tmp_path, [0.97], 10**6)

@@ -62,7 +62,7 @@ def test_queries_are_remembered(typed, lake):
 
 def test_tables_are_completed_where_one_is_due():
     """With their grain beside them."""
-    offered = completions("select * from gold.cust")
+    offered = completions("select * from gold.customer_f")
 
     assert {"gold.customer_features"} == set(offered)
     assert offered["gold.customer_features"].startswith("one row per customer")
