@@ -11,7 +11,7 @@ from lakehouse.gold import campaign_exposures, customer_features, customer_total
 from lakehouse.gold.before import Base
 from lakehouse.gold.changes import ALWAYS
 from lakehouse.gold.history import Silver, history, month_start, read_facts
-from lakehouse.gold.product_weeks import SPAN, Sold, sold, week_start
+from lakehouse.gold.product_weeks import Sold, sold, week_start
 from lakehouse.silver.split import bucket_of
 from lakehouse.staging import StagedFile, partition_text
 
@@ -56,9 +56,9 @@ class Sales:
     moments: tuple[datetime, ...]
 
     @property
-    def first(self) -> datetime:
-        """From when on lines have to be there."""
-        return min((self.since, *(week_start(moment - SPAN) for moment in self.moments)))
+    def marked_since(self) -> datetime:
+        """From when on lines have to be marked; those in the windows before it are there too."""
+        return min(week_start(moment) for moment in (self.since, *self.moments))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def build_buckets(silver: Silver, task: Task) -> tuple[dict[str, Part], Sold | N
         if task.unchanged:
             made = campaign_exposures.Made.of(silver.scan(EXPOSURES).filter(mine).drop("bucket"), task.unchanged)
         reached = made.holding if base and made else None
-        marked = task.sales.first if task.sales else datetime.max
+        marked = task.sales.marked_since if task.sales else datetime.max
         past = history(silver, facts, task.buckets, base=base, reached=reached, marked_since=marked)
         if task.as_ofs or task.totals:
             features, totals = customer_features.with_totals(past, task.as_ofs, task.totals)
