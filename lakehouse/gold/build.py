@@ -23,7 +23,7 @@ from lakehouse.gold.tasks import (
     build_buckets,
     grouped,
 )
-from lakehouse.parallel import Run
+from lakehouse.parallel import Run, side_by_side
 from lakehouse.silver.sidecars import BUCKETS
 from lakehouse.staging import StagedFile, partition_text
 from lakehouse.storage import Lake
@@ -99,7 +99,7 @@ class Gold:
         first, clock = self.silver.first, self.silver.clock
         usual = {FEATURES: customer_features.as_ofs(first, clock), PRODUCTS: [clock]}
         wanted = {table: self._wanted(table, moments) for table, moments in usual.items()}
-        wanted[TOTALS] = set(customer_totals.as_ofs(clock))
+        wanted[TOTALS] = set(customer_totals.as_ofs(first, clock))
         present = {table: present_as_ofs(self._lake, table) for table in wanted}
         sales = self._sales(wanted[PRODUCTS], present[PRODUCTS])
         tasks = list(grouped(self._tasks(wanted, present, sales)))
@@ -111,12 +111,9 @@ class Gold:
             sums += [some] if some else []
             if sum(each.weeks.height for each in sums) > ROWS_AT_ONCE:
                 sums = [added(sums)]
-        for table, place in PLACE.items():
-            kept = {partition_text(moment) for moment in wanted[table]} if table in wanted else None
-            gone = _replaced(self._lake.files(table), place, made[table], kept)
-            files = [file for part in made[table] for file in part.files]
-            self._commit(table, made[table][0].schema if made[table] else None, files, gone)
-        self._products(wanted[PRODUCTS], sales, added(sums) if sums else None)
+        commits = [partial(self._by_customer, table, made[table], wanted.get(table)) for table in PLACE]
+        commits.append(partial(self._products, wanted[PRODUCTS], sales, added(sums) if sums else None))
+        list(side_by_side(lambda commit: commit(), commits))
 
     def _tasks(
         self, wanted: dict[str, set[datetime]], present: dict[str, set[datetime]], sales: Sales | None
@@ -143,6 +140,13 @@ class Gold:
         since = datetime.min if changed.products else changed.earliest or datetime.max
         moments = {moment for moment in wanted if moment not in present or moment > since}
         return Sales(weeks or datetime.max, tuple(sorted(moments))) if moments or weeks else None
+
+    def _by_customer(self, table: str, parts: Sequence[Part], wanted: Collection[datetime] | None) -> None:
+        """Commit what tasks made of a table; of those with as_ofs, only the wanted ones stay."""
+        kept = None if wanted is None else {partition_text(moment) for moment in wanted}
+        gone = _replaced(self._lake.files(table), PLACE[table], parts, kept)
+        files = [file for part in parts for file in part.files]
+        self._commit(table, parts[0].schema if parts else None, files, gone)
 
     def _products(self, wanted: set[datetime], sales: Sales | None, sums: Sold | None) -> None:
         """Commit products' weeks, from the first one that differs on, and their features."""

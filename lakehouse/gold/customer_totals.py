@@ -10,6 +10,6 @@ LATENESS = timedelta(days=7)
 """Rows that come later than this after they happened make their bucket be counted from the beginning."""
 
 
-def as_ofs(clock: datetime) -> list[datetime]:
-    """The moments of every build."""
-    return [clock - LATENESS]
+def as_ofs(first: datetime, clock: datetime) -> list[datetime]:
+    """The moments of every build; none where the data is younger."""
+    return [clock - LATENESS] if clock - LATENESS > first else []
