@@ -1,5 +1,7 @@
 """Casts of text to the contract's types, as Polars expressions that give null where the text does not fit."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from lakehouse.contracts import LONGEST_TEXT, MEANINGS, Column
@@ -29,6 +31,22 @@ class Forms:
 
     def __init__(self, name: str) -> None:
         self.text, self.read, self.parsed = (f"{form} {name}" for form in ("text", "read", "parsed"))
+
+
+def typed(rows: pl.LazyFrame, columns: Mapping[str, Column], dialect: str = "standard") -> pl.LazyFrame:
+    """Bronze rows with silver's value of each column, and the column's `Forms` beside it.
+
+    Each form is a step of its own: within one expression, Polars would read a text as often as it is named.
+    """
+    forms = {name: Forms(name) for name in columns}
+    rows = rows.with_columns(raw_text(name, dialect).alias(form.text) for name, form in forms.items())
+    rows = rows.with_columns(
+        read(pl.col(form.text), columns[name], dialect).alias(form.read) for name, form in forms.items()
+    )
+    rows = rows.with_columns(
+        fitted(pl.col(form.read), pl.col(form.text), columns[name]).alias(form.parsed) for name, form in forms.items()
+    )
+    return rows.with_columns(value(form.parsed, columns[name]).alias(name) for name, form in forms.items())
 
 
 def raw_text(name: str, dialect: str) -> pl.Expr:
