@@ -44,6 +44,8 @@ class Piece:
     last_line: int
     batch: int
     buckets: int
+    source_file: str
+    loaded_at: datetime
 
 
 @dataclass(frozen=True)
@@ -62,26 +64,19 @@ def split(lake: Lake, piece: Piece) -> Split:
     texts = few_texts(bronze, piece.table, piece.dialect)
     rows = checked(bronze, piece.table, piece.dialect, texts.values)
     mended = _repairs(piece.table, but=texts.values)
-    whole = rows.select(*TABLES[piece.table], *LINEAGE, "rule", **mended).collect(engine="streaming")
+    whole = rows.select(*TABLES[piece.table], "source_line", "rule", **mended).collect(engine="streaming")
     good, rejected = whole.drop(*mended, "rule"), list[StagedFile]()
     if whole["rule"].null_count() < whole.height:
         good = good.filter(whole["rule"].is_null())
         rejected = lake.stage(QUARANTINE).write(rejected_rows(rows, piece.table, piece.batch))
     counts = texts.counts | whole.select(pl.col(mended.keys()).sum()).row(0, named=True)
     counts |= _warnings(lake, good.lazy(), piece.table)
-    if piece.table not in FACTS:
-        return Split(lake.stage(f"silver.{piece.table}").write(good.lazy()), rejected, _counted(counts), {})
-    files: list[StagedFile] = []
-    since: dict[int, datetime] = {}
-    placed = good.with_columns(bucket_of("customer_id", piece.buckets).alias("bucket"))
-    for (bucket,), part in placed.partition_by("bucket", include_key=False, as_dict=True).items():
-        files += lake.stage(f"silver.{piece.table}", partition={"bucket": bucket}).write(part.lazy())
-        since[bucket] = part.select(pl.col("timestamp").min()).item()
-    return Split(files, rejected, _counted(counts), since)
-
-
-def _counted(counts: dict[str, int]) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if count}
+    divided = {"bucket": bucket_of("customer_id", piece.buckets)} if piece.table in FACTS else {}
+    origin = {"source_file": pl.lit(piece.source_file), "loaded_at": pl.lit(piece.loaded_at)}
+    placed = good.lazy().with_columns(**origin, **divided).select(schema(piece.table).names())
+    files = lake.stage(f"silver.{piece.table}", partition_by=list(divided)).write(placed)
+    since = placed.group_by(*divided).agg(pl.col("timestamp").min()).collect() if divided else pl.DataFrame()
+    return Split(files, rejected, {rule: count for rule, count in counts.items() if count}, dict(since.iter_rows()))
 
 
 def checked(
@@ -154,7 +149,11 @@ def _warnings(lake: Lake, rows: pl.LazyFrame, table: str) -> dict[str, int]:
     for other in dict.fromkeys(rule.joins for rule in rules):
         beside = rows if other is None else _looked_up(lake, rows, other)
         sums.append(beside.select(rule.broken.sum().alias(rule.name) for rule in rules if rule.joins == other))
-    return {rule: count for found in pl.collect_all(sums, engine="streaming") for rule, count in found.row(0, named=True).items()}
+    return {
+        rule: count
+        for found in pl.collect_all(sums, engine="streaming")
+        for rule, count in found.row(0, named=True).items()
+    }
 
 
 def _looked_up(lake: Lake, rows: pl.LazyFrame, table: str) -> pl.LazyFrame:
