@@ -1,4 +1,4 @@
-"""Text columns that say few different things: what a text becomes is worked out once, not in every row that holds it."""
+"""Text columns that say few different things: each text is typed once, not in every row that holds it."""
 
 from dataclasses import dataclass, field
 
@@ -22,8 +22,8 @@ class Texts:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def few_texts(bronze: pl.LazyFrame, table: str, dialect: str = "standard") -> Texts:
-    """What the text columns of bronze rows say."""
+def few_texts(bronze: pl.LazyFrame, table: str, dialect: str = "standard", *, few: int = FEW) -> Texts:
+    """What those text columns of bronze rows say that hold no more than a few texts, all of them good."""
     found = Texts()
     columns = {name: column for name, column in TABLES[table].items() if column.kind == "text"}
     if not columns:
@@ -36,10 +36,10 @@ def few_texts(bronze: pl.LazyFrame, table: str, dialect: str = "standard") -> Te
         wrong = pl.any_horizontal(is_so for _, is_so in broken(name, column, form))
         mended = repaired(name, column, form)
         said = rows.select("given", name, "rows", wrong=wrong, **mended).collect()
-        if said.height > FEW or said["wrong"].any():
+        if said.height > few or said["wrong"].any():
             continue
         given, value = said["given"], said[name]
         same = given.equals(value.alias("given"))
         found.values[name] = pl.col(name) if same else pl.col(name).replace_strict(given, value)
-        found.counts.update({rule: said.filter(rule)["rows"].sum() for rule in mended})
+        found.counts.update({rule: int(said.filter(rule)["rows"].sum()) for rule in mended})
     return found

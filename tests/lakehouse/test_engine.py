@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from datetime import datetime
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
