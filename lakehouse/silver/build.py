@@ -108,15 +108,23 @@ class _Batch:
         rows = self._lake.scan(f"bronze.{self._table}", self._bronze)
         for file in self.new:
             lines = rows.filter(pl.col(FILE) == file)
-            span = lines.select(last=pl.col("source_line").max(), dialect=pl.col("dialect").first()).collect(
-                engine="streaming"
-            )
-            last, dialect = span.row(0)
+            origin = pl.col("dialect", "source_file", "loaded_at").first()
+            of = lines.select(origin, last=pl.col("source_line").max()).collect(engine="streaming")
+            dialect, source_file, loaded_at, last = of.row(0)
             for first in range(2, (last or 1) + 1, LINES_PER_PIECE):
-                end = first + LINES_PER_PIECE - 1
-                found.append(
-                    Piece(self._table, file, dialect, self._bronze, first, end, batch=number, buckets=self._buckets)
+                piece = Piece(
+                    table=self._table,
+                    file=file,
+                    dialect=dialect,
+                    version=self._bronze,
+                    first_line=first,
+                    last_line=first + LINES_PER_PIECE - 1,
+                    batch=number,
+                    buckets=self._buckets,
+                    source_file=source_file,
+                    loaded_at=loaded_at,
                 )
+                found.append(piece)
         return found
 
     def _commit(self, number: int, result: Superseded, sidecars: dict[str, list[StagedFile]]) -> None:

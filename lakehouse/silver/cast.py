@@ -1,5 +1,7 @@
 """Casts of text to the contract's types, as Polars expressions that give null where the text does not fit."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from lakehouse.contracts import LONGEST_TEXT, MEANINGS, Column
@@ -31,6 +33,23 @@ class Forms:
         self.text, self.read, self.parsed = (f"{form} {name}" for form in ("text", "read", "parsed"))
 
 
+def typed(rows: pl.LazyFrame, columns: Mapping[str, Column], dialect: str = "standard") -> pl.LazyFrame:
+    """Bronze rows with silver's value of each column, and the column's `Forms` beside it.
+
+    Each form is a step of its own: within one expression, Polars would read a text as often as it is named.
+    """
+    forms = {name: Forms(name) for name in columns}
+    rows = rows.with_columns(raw_text(name, dialect).alias(form.text) for name, form in forms.items())
+    rows = rows.with_columns(
+        read(pl.col(form.text), columns[name], dialect).alias(form.read) for name, form in forms.items()
+    )
+    rows = rows.with_columns(
+        fitted(pl.col(form.read), pl.col(form.text), columns[name], dialect).alias(form.parsed)
+        for name, form in forms.items()
+    )
+    return rows.with_columns(value(form.parsed, columns[name]).alias(name) for name, form in forms.items())
+
+
 def raw_text(name: str, dialect: str) -> pl.Expr:
     """A bronze column; in the dialect excel the text `Null` is nothing."""
     text = pl.col(name)
@@ -39,19 +58,18 @@ def raw_text(name: str, dialect: str) -> pl.Expr:
 
 def cast(text: pl.Expr, column: Column, dialect: str = "standard") -> pl.Expr:
     """The text as the column's type; null where it is empty or does not fit."""
-    return fitted(read(text, column, dialect), text, column)
+    return fitted(read(text, column, dialect), text, column, dialect)
 
 
 def read(text: pl.Expr, column: Column, dialect: str = "standard") -> pl.Expr:
     """What the text says when it is read in the usual way, be it within the kind's limits or not."""
     if column.kind in ("id", "integer", "flag"):
         return text.cast(pl.Int64, strict=False)
-    text = text.str.strip_chars()
     if column.kind in ("number", "fraction", "money"):
         return text.cast(pl.Float64, strict=False)
     if column.kind in PATTERNS:
         return _moment(text, column, dialect)
-    return text
+    return text.str.strip_chars()
 
 
 def _moment(text: pl.Expr, column: Column, dialect: str) -> pl.Expr:
@@ -63,10 +81,13 @@ def _moment(text: pl.Expr, column: Column, dialect: str) -> pl.Expr:
     )
 
 
-def fitted(found: pl.Expr, text: pl.Expr, column: Column) -> pl.Expr:
+def fitted(found: pl.Expr, text: pl.Expr, column: Column, dialect: str = "standard") -> pl.Expr:
     """The value of what was `read` from the text; null where there is none."""
     if column.kind in ("id", "integer", "flag"):
         return _whole(found, text, column)
+    if column.kind != "text":  # blanks around it are rare: `then` is worked out only where it counts
+        unread = found.is_null() & text.is_not_null()
+        found = pl.when(unread).then(read(text.str.strip_chars(), column, dialect)).otherwise(found)
     if column.kind == "fraction":
         return pl.when(found.is_between(0, 1)).then(found)
     if column.kind == "money":

@@ -1,5 +1,6 @@
 """Splits a piece of one bronze file into good rows, typed, and quarantined rows with the rule that each broke."""
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,7 +8,8 @@ import polars as pl
 
 from lakehouse.contracts import FACTS, ROW_RULES, TABLES, key_of
 from lakehouse.ingest import FILE, LINEAGE
-from lakehouse.silver.cast import TYPES, Forms, broken, fitted, raw_text, read, repaired, value
+from lakehouse.silver.cast import TYPES, Forms, broken, raw_text, repaired, typed
+from lakehouse.silver.texts import few_texts
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
 
@@ -42,6 +44,8 @@ class Piece:
     last_line: int
     batch: int
     buckets: int
+    source_file: str
+    loaded_at: datetime
 
 
 @dataclass(frozen=True)
@@ -56,48 +60,39 @@ class Split:
 
 def split(lake: Lake, piece: Piece) -> Split:
     """Stage a piece's rows: every row is in silver's table or in quarantine, with the first rule that it broke."""
-    rows = checked(_bronze(lake, piece), piece.table, piece.dialect)
-    mended = _repairs(piece.table)
-    typed = rows.select(*TABLES[piece.table], *LINEAGE, "rule", **mended).collect(engine="streaming")
-    good, rejected = typed.drop(*mended, "rule"), list[StagedFile]()
-    if typed["rule"].null_count() < typed.height:
-        good = good.filter(typed["rule"].is_null())
+    bronze = _bronze(lake, piece)
+    texts = few_texts(bronze, piece.table, piece.dialect)
+    rows = checked(bronze, piece.table, piece.dialect, texts.values)
+    mended = _repairs(piece.table, but=texts.values)
+    whole = rows.select(*TABLES[piece.table], "source_line", "rule", **mended).collect(engine="streaming")
+    good, rejected = whole.drop(*mended, "rule"), list[StagedFile]()
+    if whole["rule"].null_count() < whole.height:
+        good = good.filter(whole["rule"].is_null())
         rejected = lake.stage(QUARANTINE).write(rejected_rows(rows, piece.table, piece.batch))
-    counts = typed.select(pl.col(mended.keys()).sum()).row(0, named=True) if mended else {}
+    counts = texts.counts | whole.select(pl.col(mended.keys()).sum()).row(0, named=True)
     counts |= _warnings(lake, good.lazy(), piece.table)
-    if piece.table not in FACTS:
-        return Split(lake.stage(f"silver.{piece.table}").write(good.lazy()), rejected, _counted(counts), {})
-    files: list[StagedFile] = []
-    since: dict[int, datetime] = {}
-    placed = good.with_columns(bucket_of("customer_id", piece.buckets).alias("bucket"))
-    for (bucket,), part in placed.partition_by("bucket", include_key=False, as_dict=True).items():
-        files += lake.stage(f"silver.{piece.table}", partition={"bucket": bucket}).write(part.lazy())
-        since[bucket] = part.select(pl.col("timestamp").min()).item()
-    return Split(files, rejected, _counted(counts), since)
+    divided = {"bucket": bucket_of("customer_id", piece.buckets)} if piece.table in FACTS else {}
+    origin = {"source_file": pl.lit(piece.source_file), "loaded_at": pl.lit(piece.loaded_at)}
+    placed = good.lazy().with_columns(**origin, **divided).select(schema(piece.table).names())
+    files = lake.stage(f"silver.{piece.table}", partition_by=list(divided)).write(placed)
+    since = placed.group_by(*divided).agg(pl.col("timestamp").min()).collect() if divided else pl.DataFrame()
+    return Split(files, rejected, {rule: count for rule, count in counts.items() if count}, dict(since.iter_rows()))
 
 
-def _counted(counts: dict[str, int]) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if count}
+def checked(
+    bronze: pl.LazyFrame, table: str, dialect: str = "standard", known: Mapping[str, pl.Expr] | None = None
+) -> pl.LazyFrame:
+    """Bronze rows typed, with each column's texts and what was parsed beside it, and `rule`: the first one broken.
 
-
-def checked(bronze: pl.LazyFrame, table: str, dialect: str = "standard") -> pl.LazyFrame:
-    """Bronze rows typed, with the `Forms` of each column beside it, and `rule`: the first one broken.
-
-    Each form is a step of its own: within one expression, Polars would read a text as often as it is named.
+    The columns whose value is `known` break no rule of their own.
     """
-    columns = TABLES[table]
-    forms = {name: Forms(name) for name in columns}
-    rows = bronze.with_columns(raw_text(name, dialect).alias(form.text) for name, form in forms.items())
-    rows = rows.with_columns(
-        read(pl.col(form.text), columns[name], dialect).alias(form.read) for name, form in forms.items()
-    )
-    rows = rows.with_columns(
-        fitted(pl.col(form.read), pl.col(form.text), columns[name]).alias(form.parsed) for name, form in forms.items()
-    )
-    rows = rows.with_columns(value(form.parsed, columns[name]).alias(name) for name, form in forms.items())
+    known = known or {}
+    columns = {name: column for name, column in TABLES[table].items() if name not in known}
+    rows = bronze.with_columns(raw_text(name, dialect).alias(Forms(name).text) for name in known).with_columns(**known)
+    rows = typed(rows, columns, dialect)
     found = [pl.col("malformed")]
     for name, column in columns.items():
-        wrong = broken(name, column, forms[name])
+        wrong = broken(name, column, Forms(name))
         found += [pl.when(is_so).then(pl.lit(rule)) for rule, is_so in wrong]
     found += [pl.when(rule.broken).then(pl.lit(rule.name)) for rule in ROW_RULES[table] if rule.severity == "reject"]
     return rows.with_columns(rule=pl.coalesce(found))
@@ -138,37 +133,38 @@ def _bronze(lake: Lake, piece: Piece) -> pl.LazyFrame:
     return rows.filter(pl.col("source_line").is_between(piece.first_line, piece.last_line)).drop(FILE)
 
 
-def _repairs(table: str) -> dict[str, pl.Expr]:
-    """The repairing rules, and whether a row needed them."""
+def _repairs(table: str, *, but: Container[str]) -> dict[str, pl.Expr]:
+    """The repairing rules of most columns, and whether a row needed them."""
     wrong: dict[str, pl.Expr] = {}
     for name, column in TABLES[table].items():
-        wrong |= repaired(name, column, Forms(name))
+        if name not in but:
+            wrong |= repaired(name, column, Forms(name))
     return wrong
 
 
 def _warnings(lake: Lake, rows: pl.LazyFrame, table: str) -> dict[str, int]:
     """On how many good rows each warning rule was broken, by what the other tables say now."""
     rules = [rule for rule in ROW_RULES[table] if rule.severity == "warn"]
-    for other in sorted({name for rule in rules for name in rule.joins}):
-        rows = _looked_up(lake, rows, other)
-    return _sums(rows, {rule.name: rule.broken for rule in rules})
-
-
-def _sums(rows: pl.LazyFrame, wrong: dict[str, pl.Expr]) -> dict[str, int]:
-    if not wrong:
-        return {}
-    counted = rows.select(is_so.sum().alias(rule) for rule, is_so in wrong.items()).collect(engine="streaming")
-    return counted.row(0, named=True)
+    sums = []
+    for other in dict.fromkeys(rule.joins for rule in rules):
+        beside = rows if other is None else _looked_up(lake, rows, other)
+        sums.append(beside.select(rule.broken.sum().alias(rule.name) for rule in rules if rule.joins == other))
+    return {
+        rule: count
+        for found in pl.collect_all(sums, engine="streaming")
+        for rule, count in found.row(0, named=True).items()
+    }
 
 
 def _looked_up(lake: Lake, rows: pl.LazyFrame, table: str) -> pl.LazyFrame:
-    """The rows beside what `DIMENSIONS` says of another table, as `<table>.<column>`."""
+    """The rows that name something of another table, beside what `DIMENSIONS` says of it, as `<table>.<column>`."""
     key, *others = DIMENSIONS[table]
+    naming = rows.filter(pl.col(key).is_not_null())
     if not lake.exists(f"silver.{table}"):
         names = DIMENSIONS[table]
-        return rows.with_columns(pl.lit(None, schema(table)[name]).alias(f"{table}.{name}") for name in names)
+        return naming.with_columns(pl.lit(None, schema(table)[name]).alias(f"{table}.{name}") for name in names)
     known = lake.scan(f"silver.{table}").select(key, pl.col(key).alias(f"{table}.{key}"), *_renamed(table, others))
-    return rows.join(known, on=key, how="left")
+    return naming.join(known, on=key, how="left")
 
 
 def _renamed(table: str, names: list[str]) -> list[pl.Expr]:

@@ -14,7 +14,7 @@ from lakehouse.ingest import LINEAGE
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
 
-KEYS_AT_ONCE = 8_000_000
+KEYS_AT_ONCE = 16_000_000
 ROWS_AT_ONCE = 2_000_000
 ORDER = ("loaded_at", "source_file", "source_line")
 
@@ -78,14 +78,11 @@ def _clashing(lake: Lake, silver: str, key: str, new: Sequence[StagedFile], old:
     fresh = lake.read_files(silver, new).select(key=key)
     present = lake.read_files(silver, old).select(key=key) if old else None
     for part in _parts(sum(file.rows for file in new)):
-        mine = fresh.filter(part)
-        found.append(mine.group_by("key").len().filter(pl.col("len") > 1).select("key").collect(engine="streaming"))
-        if present is not None:
-            known = mine.unique().collect(engine="streaming")
-            if known.is_empty():
-                continue
-            span = pl.col("key").is_between(known["key"].min(), known["key"].max())
-            clash = present.filter(span).join(known.lazy(), on="key", how="semi")
+        mine = fresh.filter(part).collect(engine="streaming").sort("key")
+        found.append(mine.filter(pl.col("key") == pl.col("key").shift(-1)))
+        if present is not None and not mine.is_empty():
+            span = pl.col("key").is_between(mine["key"].first(), mine["key"].last())
+            clash = present.filter(span).join(mine.lazy(), on="key", how="semi")
             found.append(clash.collect(engine="streaming"))
     return pl.concat(found).unique()
 

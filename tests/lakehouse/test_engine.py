@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -160,7 +161,7 @@ def test_few_tasks_are_in_flight(cluster):
 def test_a_worker_that_sees_no_lake_says_so(tmp_path, cluster):
     """One sentence names the worker's machine, the folder, and what all workers need."""
     elsewhere = Lake(Settings(var_dir=tmp_path, lake_root="", engine=cluster.replace("tcp", "dask")))
-    piece = Piece("events", "digest", "standard", 0, 2, 9, batch=1, buckets=1)
+    piece = Piece("events", "digest", "standard", 0, 2, 9, 1, 1, "events.csv", datetime(2024, 1, 1))
     with (
         engine(elsewhere.settings) as run,
         pytest.raises(EngineError, match=f"cannot read or write the lake: table 'bronze.events' .* in {tmp_path}"),
