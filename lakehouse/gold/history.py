@@ -74,7 +74,7 @@ class History:
 
     lines: one row per transaction, by customer and time, see `_first_times`. events: one row per event, see `_events`.
     exposures: see `gold.exposures`. attributes: see `silver.customer_history`.
-    With a `base`, events are those since it alone, and lines those that marks and windows since it need.
+    With a `base`, events are those since it alone, and lines those since it and in the windows before it.
     """
 
     base: Base | None
@@ -127,10 +127,13 @@ def history(
     mine = bucket_of("customer_id", silver.buckets).is_in(buckets)
     linked = facts.lines.filter("sale", pl.col("campaign_id").is_not_null())
     found = exposures(facts.events, linked, silver.scan("silver.campaigns").collect(), silver.clock, before=reached)
-    lines = facts.lines if base is None else _needed(facts.lines, min(base.moment, marked_since))
+    products = silver.scan("silver.products")
+    since = None if base is None else min(base.moment, marked_since)
     return History(
         base=base,
-        lines=_first_times(_with_products(lines, silver.scan("silver.products"))),
+        lines=_first_times(facts.lines, products)
+        if since is None
+        else _first_times_since(facts.lines, products, since),
         events=facts.events,
         exposures=found,
         attributes=_attributes(silver.scan(HISTORY).filter(mine)).collect(),
@@ -151,12 +154,12 @@ def _with_products(lines: pl.DataFrame, products: pl.LazyFrame) -> pl.DataFrame:
     return lines.lazy().drop("campaign_id").join(numbered, on="product_id", how="left").collect()
 
 
-def _first_times(lines: pl.DataFrame) -> pl.DataFrame:
+def _first_times(lines: pl.DataFrame, products: pl.LazyFrame) -> pl.DataFrame:
     """The lines by customer and time, marked where a sale begins an order or is the customer's first of its kind.
 
     All sales of one customer at one moment are one order; refunds are lines that belong to none.
     """
-    lines = lines.sort("customer_id", "timestamp", pl.col("sale").not_())
+    lines = _with_products(lines, products).sort("customer_id", "timestamp", pl.col("sale").not_())
     moved = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in ("customer_id", "timestamp"))
 
     def fresh(name: str) -> pl.Expr:
@@ -164,17 +167,24 @@ def _first_times(lines: pl.DataFrame) -> pl.DataFrame:
         pair = pl.when("sale").then(customer * (pl.col(name).max() + 1) + pl.col(name))
         return pair.is_first_distinct() & pair.is_not_null()
 
-    marked = lines.with_columns(
+    return lines.with_columns(
         new_order=moved & pl.col("sale"), new_product=fresh("product"), new_category=fresh("category")
     )
-    return marked.drop("product", "category")
 
 
-def _needed(lines: pl.DataFrame, moment: datetime) -> pl.DataFrame:
-    """The lines since a moment, those in the windows before it, and all of customers who have one since."""
-    stamp, customer = pl.col("timestamp"), pl.col("customer_id")
-    late = lines.filter(stamp >= moment)["customer_id"].unique()
-    return lines.filter((stamp >= moment - REACH) | customer.is_in(late.implode()))
+def _first_times_since(lines: pl.DataFrame, products: pl.LazyFrame, moment: datetime) -> pl.DataFrame:
+    """As `_first_times`, the lines since a moment and those in the windows before it, whose marks say nothing."""
+    start, late = moment - REACH, pl.col("timestamp") >= moment
+    marked = _first_times(lines.filter(pl.col("timestamp") >= start), products)
+    earlier = lines.filter(pl.col("timestamp") < start, "sale")
+    for mark, kind in (("new_product", "product"), ("new_category", "category")):
+        pair = ["customer_id", kind]
+        first = marked.filter(mark, late).select(pair)
+        of_customers = earlier.filter(pl.col("customer_id").is_in(first["customer_id"].unique().implode()))
+        known = first.join(_with_products(of_customers, products), on=pair, how="semi").with_columns(known=pl.lit(True))
+        marked = marked.join(known, on=pair, how="left", maintain_order="left")
+        marked = marked.with_columns(pl.col(mark) & pl.col("known").is_null()).drop("known")
+    return marked
 
 
 def _attributes(history: pl.LazyFrame) -> pl.LazyFrame:

@@ -41,18 +41,33 @@ def build_silver(lake: Lake, *, run: Run = side_by_side, progress: Callable[[str
     """
     report = SilverReport()
     buckets = _buckets(lake)
-    for table in TABLES:
-        if table in OPTIONAL and not lake.exists(f"bronze.{table}"):
-            continue
+    present = [table for table in TABLES if table not in OPTIONAL or lake.exists(f"bronze.{table}")]
+    for table in present:
         settle(lake, table)
-        batch = _Batch(lake, table, buckets)
-        if batch.new or batch.anew or not lake.exists(f"silver.{table}"):
-            report.good[table], report.quarantined[table] = batch.build(run)
+    for together in (*([table] for table in present if table not in FACTS), FACTS):
+        batches = [batch for table in together if (batch := _Batch(lake, table, buckets)).due]
+        parts = _split(lake, run, batches)
+        counts = side_by_side(partial(_built, parts), batches)
+        for batch, (good, bad) in zip(batches, counts, strict=True):
+            settle(lake, batch.table)
+            report.good[batch.table], report.quarantined[batch.table] = good, bad
             if progress:
-                good, bad = report.good[table], report.quarantined[table]
-                progress(f"silver.{table}: {counted(good, 'good row')}, {bad:,} quarantined")
+                progress(f"silver.{batch.table}: {counted(good, 'good row')}, {bad:,} quarantined")
     build_history(lake)
     return report
+
+
+def _built(parts: "dict[str, list[Split]]", batch: "_Batch") -> tuple[int, int]:
+    return batch.build(parts[batch.table])
+
+
+def _split(lake: Lake, run: Run, batches: "list[_Batch]") -> "dict[str, list[Split]]":
+    """The pieces of all batches, split; the next batch's begin while the last ones of another are at work."""
+    pieces = [piece for batch in batches for piece in batch.pieces()]
+    found: dict[str, list[Split]] = {batch.table: [] for batch in batches}
+    for piece, part in zip(pieces, run(partial(split, lake), pieces), strict=True):
+        found[piece.table].append(part)
+    return found
 
 
 def _buckets(lake: Lake) -> int:
@@ -69,24 +84,28 @@ class _Batch:
     """The bronze files that one silver table lacks, on their way into it."""
 
     def __init__(self, lake: Lake, table: str, buckets: int) -> None:
-        self._lake, self._table, self._buckets = lake, table, buckets
+        self.table, self._lake, self._buckets = table, lake, buckets
         self._silver = f"silver.{table}"
         self._base = lake.version(self._silver) if lake.exists(self._silver) else None
         self._bronze = lake.version(f"bronze.{table}")
+        self._number = (lake.transaction(self._silver, BATCH) or 0) + 1
         files = sorted({file.partition[FILE] for file in lake.files(f"bronze.{table}", self._bronze)})
         present = lake.transaction(self._silver, BUCKETS)
         self.anew = table in FACTS and present is not None and present != buckets
         self.new = files if self.anew else [f for f in files if lake.transaction(self._silver, f"bronze/{f}") is None]
 
-    def build(self, run: Run) -> tuple[int, int]:
-        """Split, supersede, stage what stands beside, commit; gives the new good rows and those put in quarantine.
+    @property
+    def due(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.new) or self.anew or self._base is None
+
+    def build(self, parts: list[Split]) -> tuple[int, int]:
+        """Supersede, stage what stands beside, commit; gives the new good rows and those put in quarantine.
 
         Raises:
             ConcurrentBuildError: another build has committed a batch of the table meanwhile.
         """
-        lake, table = self._lake, self._table
-        number = (lake.transaction(self._silver, BATCH) or 0) + 1
-        parts = list(run(partial(split, lake), self._pieces(number)))
+        lake, table, number = self._lake, self.table, self._number
         staged = [file for part in parts for file in part.good]
         old = [] if self.anew else lake.files(self._silver)
         with TemporaryDirectory(prefix="shopsphere-build-") as scratch:
@@ -100,12 +119,12 @@ class _Batch:
             }
             sidecars = {sidecar: lake.stage(sidecar).write(rows.lazy()) for sidecar, rows in beside.items()}
             self._commit(number, result, sidecars | {QUARANTINE: quarantine})
-        settle(lake, table)
         return sum(file.rows for file in staged) - result.new, sum(file.rows for file in quarantine)
 
-    def _pieces(self, number: int) -> list[Piece]:
+    def pieces(self) -> list[Piece]:
+        """What is to be split, some lines at a time."""
         found = []
-        rows = self._lake.scan(f"bronze.{self._table}", self._bronze)
+        rows = self._lake.scan(f"bronze.{self.table}", self._bronze)
         for file in self.new:
             lines = rows.filter(pl.col(FILE) == file)
             origin = pl.col("dialect", "source_file", "loaded_at").first()
@@ -113,13 +132,13 @@ class _Batch:
             dialect, source_file, loaded_at, last = of.row(0)
             for first in range(2, (last or 1) + 1, LINES_PER_PIECE):
                 piece = Piece(
-                    table=self._table,
+                    table=self.table,
                     file=file,
                     dialect=dialect,
                     version=self._bronze,
                     first_line=first,
                     last_line=first + LINES_PER_PIECE - 1,
-                    batch=number,
+                    batch=self._number,
                     buckets=self._buckets,
                     source_file=source_file,
                     loaded_at=loaded_at,
@@ -129,16 +148,16 @@ class _Batch:
 
     def _commit(self, number: int, result: Superseded, sidecars: dict[str, list[StagedFile]]) -> None:
         app = {BATCH: number} | {f"bronze/{file}": 1 for file in self.new}
-        if self._table in FACTS:
+        if self.table in FACTS:
             app[BUCKETS] = self._buckets
         if self.anew:
             app[REBUILT] = number
         self._lake.commit(
             self._silver,
-            schema(self._table),
+            schema(self.table),
             add=result.add,
             remove=None if self.anew else result.remove,
-            partition_by=["bucket"] if self._table in FACTS else [],
+            partition_by=["bucket"] if self.table in FACTS else [],
             app=app,
             metadata=named(number, sidecars),
             base=self._base,
@@ -148,12 +167,12 @@ class _Batch:
         self, parts: list[Split], result: Superseded, staged: list[StagedFile], old: list[StagedFile]
     ) -> dict[int | None, datetime | None]:
         """From which moment on the batch changes each bucket, see `sidecars.changes`."""
-        if self._table in OPTIONAL:
+        if self.table in OPTIONAL:
             return {}
         if self.anew or not old:
             return {None: None}
-        if self._table not in FACTS:
-            return _dimension_since(self._lake, self._table, staged)
+        if self.table not in FACTS:
+            return _dimension_since(self._lake, self.table, staged)
         found: dict[int | None, datetime | None] = {}
         lost = [] if result.rows is None else [_moments_lost(result.rows, self._buckets)]
         for part in (*(part.since for part in parts), *lost):
