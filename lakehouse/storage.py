@@ -1,7 +1,7 @@
 """The one door to Delta: every table of the lake is read and committed through `Lake`."""
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, TypeVar
 from urllib.parse import unquote
@@ -79,10 +79,14 @@ class Lake:
 
     def transaction(self, table: str, app_id: str, version: int | None = None) -> int | None:
         """The newest transaction version that `app_id` committed to the table, up to a version of it, or None."""
+        return self.transactions(table, [app_id], version)[app_id]
+
+    def transactions(self, table: str, app_ids: Collection[str], version: int | None = None) -> dict[str, int | None]:
+        """As `transaction`, of several applications, with one look at what is there."""
         if not self.exists(table):
-            return None
+            return dict.fromkeys(app_ids)
         delta = self._follow(table) if version is None else self.delta(table, version)
-        return delta.transaction_version(app_id)
+        return {app_id: delta.transaction_version(app_id) for app_id in app_ids}
 
     def append(
         self, table: str, frame: pl.DataFrame, *, app: Mapping[str, int] | None = None, partition_by: str | None = None

@@ -118,7 +118,8 @@ class Gold:
     def _tasks(
         self, wanted: dict[str, set[datetime]], present: dict[str, set[datetime]], sales: Sales | None
     ) -> Iterable[Task]:
-        exposures = bool(self._changes[EXPOSURES].since) or self._clock(EXPOSURES) != self.silver.clock
+        clock = self._clock(EXPOSURES)
+        exposures = bool(self._changes[EXPOSURES].since) or clock != self.silver.clock
         for bucket in range(self._state[BUCKETS]):
             since = {table: self._changes[table].since.get(bucket, datetime.max) for table in PLACE}
             as_ofs, totals = (
@@ -127,7 +128,6 @@ class Gold:
                 )
                 for table in (FEATURES, TOTALS)
             )
-            clock = self._clock(EXPOSURES)
             unchanged = None if clock is None or since[EXPOSURES] == ALWAYS else min(clock, since[EXPOSURES])
             latest = min(*as_ofs, *totals, unchanged or ALWAYS, since[TOTALS], datetime.max)
             base = max((moment for moment in present[TOTALS] if moment <= latest), default=None)
@@ -171,7 +171,8 @@ class Gold:
     def _wanted(self, table: str, usual: Sequence[datetime]) -> set[datetime]:
         """The usual as_ofs, those asked for now and before, and those of labels until the data's clock moves."""
         present = present_as_ofs(self._lake, table)
-        asked = {moment for moment in present if self._lake.transaction(table, _asked(moment)) is not None}
+        recorded = self._lake.transactions(table, [_asked(moment) for moment in present])
+        asked = {moment for moment in present if recorded[_asked(moment)] is not None}
         wanted = set(usual) | self._extra | asked
         of_labels = set(label_as_ofs(table, self.silver.first, self.silver.clock))
         if table in self._labels:
@@ -189,8 +190,7 @@ class Gold:
         app = self._state | {CLOCK: clock}
         if table != INTERACTIONS:
             app |= {_asked(moment): 1 for moment in self._extra}
-        recorded = {name: self._lake.transaction(table, name) for name in app}
-        if not add and not remove and recorded == app:
+        if not add and not remove and self._lake.transactions(table, app) == app:
             return
         if schema is None:
             schema = self._lake.scan(table).collect_schema()

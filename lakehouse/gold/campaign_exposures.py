@@ -7,15 +7,13 @@ import polars as pl
 
 from lakehouse.gold.before import KEY, Keys
 from lakehouse.gold.customer_features import features_at
+from lakehouse.gold.exposures import facts
 from lakehouse.gold.history import History
 
 TABLE = "gold.campaign_exposures"
 MONTH = "month"
 """The first day of the exposure's month, by which the table is partitioned."""
 PAIR = ["customer_id", "campaign_id"]
-
-
-FACTS = ["uplift_mean", "campaign_days", "campaign_channel", "campaign_objective"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,7 @@ class Made:
     @classmethod
     def of(cls, rows: pl.LazyFrame, unchanged: datetime) -> "Made":
         """Those of a version of the table."""
-        found = rows.select(*PAIR, "as_of", "window_end", *FACTS).collect()
-        return cls(found, rows, unchanged)
+        return cls(rows.select(*PAIR, "as_of", "window_end").collect(), rows, unchanged)
 
     @property
     def holding(self) -> pl.DataFrame:
@@ -66,5 +63,6 @@ def _month() -> pl.Expr:
 
 
 def _with_features(history: History, found: pl.DataFrame) -> pl.DataFrame:
-    rows = found.join(features_at(history, Keys.of(found)), on=KEY, how="left")
-    return rows.with_columns(pl.col("campaign_days").cast(pl.Float64)).sort("as_of", *reversed(PAIR))
+    rows = found.join(facts(history.campaigns), on="campaign_id", how="left")
+    rows = rows.join(features_at(history, Keys.of(found)), on=KEY, how="left")
+    return rows.sort("as_of", *reversed(PAIR))

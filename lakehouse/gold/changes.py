@@ -36,7 +36,8 @@ class Changes:
 def state(lake: Lake) -> dict[str, int]:
     """What gold would be made of: the number of each silver table's last known batch, of buckets, and of the layout."""
     buckets = lake.transaction(f"silver.{FACTS[0]}", BUCKETS) or 1
-    known = {f"silver.{table}": lake.transaction(CHANGES, f"silver.{table}") or 0 for table in REQUIRED}
+    told = lake.transactions(CHANGES, [f"silver.{table}" for table in REQUIRED])
+    known = {table: batch or 0 for table, batch in told.items()}
     return known | {HISTORY: lake.transaction(HISTORY, BATCH) or 0, BUCKETS: buckets, LAYOUT: LAYOUT_NOW}
 
 
@@ -51,7 +52,7 @@ def changes(lake: Lake, tables: Iterable[str], now: Mapping[str, int]) -> dict[s
 
     Tables that were built of the same silver, as all of them usually were, share one answer.
     """
-    built = {table: tuple(lake.transaction(table, name) for name in now) for table in tables}
+    built = {table: tuple(lake.transactions(table, now).values()) for table in tables}
     found = {recorded: _since(lake, dict(zip(now, recorded, strict=True)), now) for recorded in set(built.values())}
     return {table: found[recorded] for table, recorded in built.items()}
 

@@ -17,7 +17,7 @@ def exposures(
     *,
     before: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """One row per customer and campaign: as_of, window_end, responded, and what is known of the campaign.
+    """One row per customer and campaign: as_of, window_end, responded.
 
     The exposure is the customer's first event of the campaign that is no purchase. The response is a sale with the
     campaign's id before the window ends; it is null while the window has not elapsed by the clock. `sales` are those
@@ -28,18 +28,8 @@ def exposures(
     reached = events.lazy().filter(linked, ~pl.col("purchase")).group_by(pair).agg(as_of=pl.col("timestamp").min())
     if before is not None:
         reached = reached.join(before.lazy(), on=pair, how="anti")
-    dated = reached.join(campaigns.lazy(), on="campaign_id", how="left").with_columns(
-        starts=pl.col("start_date").cast(pl.Datetime("us")), ends=pl.col("end_date").cast(pl.Datetime("us")) + DAY
-    )
-    found = dated.select(
-        *pair,
-        "as_of",
-        window_end=_window_end(),
-        uplift_mean="expected_uplift",
-        campaign_days=(pl.col("ends") - pl.col("starts")).dt.total_seconds() / 86_400,
-        campaign_channel="channel",
-        campaign_objective="objective",
-    ).collect()
+    dated = reached.join(_spans(campaigns), on="campaign_id", how="left")
+    found = dated.select(*pair, "as_of", window_end=_window_end()).collect()
     if before is not None:
         found = pl.concat([found, before.select(found.columns)])
     windowed = found.lazy()
@@ -48,6 +38,18 @@ def exposures(
     answered = answers.select(pair).unique().with_columns(answer=pl.lit(1, pl.Int64))
     known = pl.when(pl.col("window_end") <= clock).then(pl.col("answer").fill_null(0))
     return windowed.join(answered, on=pair, how="left").with_columns(responded=known).drop("answer").collect()
+
+
+def facts(campaigns: pl.DataFrame) -> pl.DataFrame:
+    """What an exposure's row says of its campaign, by campaign_id."""
+    days = (pl.col("ends") - pl.col("starts")).dt.total_seconds() / 86_400
+    named = {"uplift_mean": "expected_uplift", "campaign_channel": "channel", "campaign_objective": "objective"}
+    return _spans(campaigns).select("campaign_id", campaign_days=days, **named).collect()
+
+
+def _spans(campaigns: pl.DataFrame) -> pl.LazyFrame:
+    starts, ends = (pl.col(name).cast(pl.Datetime("us")) for name in ("start_date", "end_date"))
+    return campaigns.lazy().with_columns(starts=starts, ends=ends + DAY)
 
 
 def _window_end() -> pl.Expr:

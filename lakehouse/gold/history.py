@@ -73,7 +73,7 @@ class History:
     """Some buckets of customers.
 
     lines: one row per transaction, by customer and time, see `_first_times`. events: one row per event, see `_events`.
-    exposures: see `gold.exposures`. attributes: see `silver.customer_history`.
+    exposures: see `gold.exposures`. campaigns: as silver's. attributes: see `silver.customer_history`.
     With a `base`, events are those since it alone, and lines those since it and in the windows before it.
     """
 
@@ -81,6 +81,7 @@ class History:
     lines: pl.DataFrame
     events: pl.DataFrame
     exposures: pl.DataFrame
+    campaigns: pl.DataFrame
     attributes: pl.DataFrame
 
 
@@ -126,7 +127,8 @@ def history(
     """
     mine = bucket_of("customer_id", silver.buckets).is_in(buckets)
     linked = facts.lines.filter("sale", pl.col("campaign_id").is_not_null())
-    found = exposures(facts.events, linked, silver.scan("silver.campaigns").collect(), silver.clock, before=reached)
+    campaigns = silver.scan("silver.campaigns").collect()
+    found = exposures(facts.events, linked, campaigns, silver.clock, before=reached)
     products = silver.scan("silver.products")
     since = None if base is None else min(base.moment, marked_since)
     return History(
@@ -136,6 +138,7 @@ def history(
         else _first_times_since(facts.lines, products, since),
         events=facts.events,
         exposures=found,
+        campaigns=campaigns,
         attributes=_attributes(silver.scan(HISTORY).filter(mine)).collect(),
     )
 
@@ -148,10 +151,13 @@ def _events(events: pl.LazyFrame) -> pl.LazyFrame:
 
 def _with_products(lines: pl.DataFrame, products: pl.LazyFrame) -> pl.DataFrame:
     """The lines with what features need of the product: its number in the table and that of its category."""
-    numbered = products.select(
+    return lines.lazy().drop("campaign_id").join(_numbered(products), on="product_id", how="left").collect()
+
+
+def _numbered(products: pl.LazyFrame) -> pl.LazyFrame:
+    return products.select(
         "product_id", "is_premium", product=pl.int_range(pl.len()), category=pl.col("category").rank("dense")
     )
-    return lines.lazy().drop("campaign_id").join(numbered, on="product_id", how="left").collect()
 
 
 def _first_times(lines: pl.DataFrame, products: pl.LazyFrame) -> pl.DataFrame:
@@ -176,15 +182,23 @@ def _first_times_since(lines: pl.DataFrame, products: pl.LazyFrame, moment: date
     """As `_first_times`, the lines since a moment and those in the windows before it, whose marks say nothing."""
     start, late = moment - REACH, pl.col("timestamp") >= moment
     marked = _first_times(lines.filter(pl.col("timestamp") >= start), products)
-    earlier = lines.filter(pl.col("timestamp") < start, "sale")
-    for mark, kind in (("new_product", "product"), ("new_category", "category")):
-        pair = ["customer_id", kind]
-        first = marked.filter(mark, late).select(pair)
-        of_customers = earlier.filter(pl.col("customer_id").is_in(first["customer_id"].unique().implode()))
-        known = first.join(_with_products(of_customers, products), on=pair, how="semi").with_columns(known=pl.lit(True))
-        marked = marked.join(known, on=pair, how="left", maintain_order="left")
-        marked = marked.with_columns(pl.col(mark) & pl.col("known").is_null()).drop("known")
-    return marked
+    earlier = lines.lazy().filter(pl.col("timestamp") < start, "sale").select("customer_id", "product_id")
+    marked = _unmarked(marked, "new_product", "product_id", late, earlier)
+    doubtful = marked.filter("new_category", late)["customer_id"].unique()
+    of_these = earlier.filter(pl.col("customer_id").is_in(doubtful.implode()))
+    kinds = of_these.join(_numbered(products), on="product_id").select("customer_id", "category")
+    return _unmarked(marked, "new_category", "category", late, kinds)
+
+
+def _unmarked(marked: pl.DataFrame, mark: str, kind: str, late: pl.Expr, earlier: pl.LazyFrame) -> pl.DataFrame:
+    """The lines without the mark of late ones whose customer and kind come among earlier ones."""
+    pair = ["customer_id", kind]
+    first = marked.lazy().filter(mark, late).select(pair)
+    known = (
+        earlier.join(first, on=pair, how="semi").unique().with_columns(known=pl.lit(True)).collect(engine="streaming")
+    )
+    beside = marked.select(pair).join(known, on=pair, how="left", maintain_order="left")["known"]
+    return marked.with_columns(pl.col(mark) & beside.is_null())
 
 
 def _attributes(history: pl.LazyFrame) -> pl.LazyFrame:

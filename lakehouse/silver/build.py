@@ -92,7 +92,8 @@ class _Batch:
         files = sorted({file.partition[FILE] for file in lake.files(f"bronze.{table}", self._bronze)})
         present = lake.transaction(self._silver, BUCKETS)
         self.anew = table in FACTS and present is not None and present != buckets
-        self.new = files if self.anew else [f for f in files if lake.transaction(self._silver, f"bronze/{f}") is None]
+        seen = lake.transactions(self._silver, [f"bronze/{file}" for file in files])
+        self.new = [file for file in files if self.anew or seen[f"bronze/{file}"] is None]
 
     @property
     def due(self) -> bool:
