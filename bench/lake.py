@@ -8,6 +8,7 @@ Prints seconds (median), CPU seconds and peak memory of each case, and the ratio
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import statistics
@@ -25,6 +26,7 @@ from lakehouse.ingest import ingest
 from lakehouse.settings import Settings
 from lakehouse.silver.build import build_silver
 from lakehouse.storage import Lake
+from shopsphere_cli.main import ALLOCATOR
 
 ROUNDS = 3
 RATIOS = (
@@ -102,6 +104,7 @@ def report(folder: Path, rounds: int, cases: list[str]) -> None:
     found: dict[str, list[dict[str, float]]] = {case: [] for case in cases}
     for number in range(rounds):
         for case in cases:
+            os.environ.setdefault(*ALLOCATOR)  # as `shopsphere` does it
             command = [sys.executable, "-m", "bench.lake", "--case", case, "--folder", str(folder)]
             output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             found[case].append(json.loads(output.splitlines()[-1]))

