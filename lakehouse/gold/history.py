@@ -180,7 +180,7 @@ def _first_times(lines: pl.DataFrame, products: pl.LazyFrame) -> pl.DataFrame:
 
 def _first_times_since(lines: pl.DataFrame, products: pl.LazyFrame, moment: datetime) -> pl.DataFrame:
     """As `_first_times`, the lines since a moment and those in the windows before it, whose marks say nothing."""
-    start, late = moment - REACH, pl.col("timestamp") >= moment
+    start, late = max(moment, ALWAYS + REACH) - REACH, pl.col("timestamp") >= moment
     marked = _first_times(lines.filter(pl.col("timestamp") >= start), products)
     earlier = lines.lazy().filter(pl.col("timestamp") < start, "sale").select("customer_id", "product_id")
     marked = _unmarked(marked, "new_product", "product_id", late, earlier)
