@@ -14,6 +14,8 @@ KEYS = {
     "silver.quarantine": ["table", "source_file", "source_line", "rule"],
     "silver.checks": ["table", "batch", "rule"],
     "gold.customer_features": ["customer_id", "as_of"],
+    "gold.customer_totals": ["customer_id", "as_of"],
+    "gold.product_weeks": ["product_id", "week"],
     "gold.product_features": ["product_id", "as_of"],
     "gold.campaign_exposures": ["customer_id", "campaign_id"],
     "gold.interactions": ["customer_id", "product_id", "day"],
