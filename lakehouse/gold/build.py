@@ -122,13 +122,10 @@ class Gold:
         exposures = bool(self._changes[EXPOSURES].since) or clock != self.silver.clock
         for bucket in range(self._state[BUCKETS]):
             since = {table: self._changes[table].since.get(bucket, datetime.max) for table in PLACE}
-            as_ofs, totals = (
-                tuple(
-                    sorted(moment for moment in wanted[table] - present[table] | {*_after(wanted[table], since[table])})
-                )
-                for table in (FEATURES, TOTALS)
-            )
-            unchanged = None if clock is None or since[EXPOSURES] == ALWAYS else min(clock, since[EXPOSURES])
+            as_ofs = _stale(wanted[FEATURES], present[FEATURES], since[FEATURES])
+            totals = _stale(wanted[TOTALS], present[TOTALS], since[TOTALS])
+            same = min(clock or ALWAYS, since[EXPOSURES], self.silver.clock)  # a correction may put the clock back
+            unchanged = None if same == ALWAYS else same
             latest = min(*as_ofs, *totals, unchanged or ALWAYS, since[TOTALS], datetime.max)
             base = max((moment for moment in present[TOTALS] if moment <= latest), default=None)
             days = self._changes[INTERACTIONS].since.get(bucket)
@@ -138,8 +135,8 @@ class Gold:
         """What has to be known of sales: for the weeks that differ, and the as_ofs that products' features lack."""
         changed, weeks = self._changes[PRODUCTS], self._changes[WEEKS].earliest
         since = datetime.min if changed.products else changed.earliest or datetime.max
-        moments = {moment for moment in wanted if moment not in present or moment > since}
-        return Sales(weeks or datetime.max, tuple(sorted(moments))) if moments or weeks else None
+        moments = _stale(wanted, present, since)
+        return Sales(weeks or datetime.max, moments) if moments or weeks else None
 
     def _by_customer(self, table: str, parts: Sequence[Part], wanted: Collection[datetime] | None) -> None:
         """Commit what tasks made of a table; of those with as_ofs, only the wanted ones stay."""
@@ -202,8 +199,9 @@ class Gold:
             self._say(f"{table}: {counted(self.rows[table], 'row')} in {counted(len(add), 'file')}")
 
 
-def _after(moments: Collection[datetime], since: datetime) -> list[datetime]:
-    return [moment for moment in moments if moment > since]
+def _stale(wanted: set[datetime], present: set[datetime], since: datetime) -> tuple[datetime, ...]:
+    """The moments that are not there, or see rows that differ."""
+    return tuple(sorted(moment for moment in wanted if moment not in present or moment > since))
 
 
 def _replaced(

@@ -209,6 +209,29 @@ def test_a_correction_changes_only_what_it_touches(tmp_path, write_shop):
     assert_same(contents(rebuilt(lake, tmp_path / "again")), contents(lake))
 
 
+def test_a_clock_that_goes_back_makes_outcomes_unknown_again(tmp_path, write_shop):
+    """The newest sale was of an earlier day: windows that had ended have not, for other customers, too."""
+    sales = [
+        {"transaction_id": str(number), "customer_id": str(number), "timestamp": f"2024-01-{number:02} 10:00:00"}
+        for number in range(1, 9)
+    ]
+    newest = {"transaction_id": "9", "customer_id": "9", "timestamp": "2024-04-20 10:00:00"}
+    reached = [
+        {"event_id": str(number), "customer_id": str(number), "timestamp": "2024-03-20 10:00:00", "campaign_id": "3"}
+        for number in range(1, 9)
+    ]
+    customers = [{"customer_id": str(number)} for number in range(1, 10)]
+    lake = lake_at(tmp_path / "var", rows_per_bucket=3)
+    ingest(lake, str(write_shop(transactions=[*sales, newest], events=reached, customers=customers)))
+    build(lake)
+    assert lake.scan("gold.campaign_exposures").collect()["responded"].to_list() == [0] * 8
+    earlier = newest | {"timestamp": "2024-03-25 10:00:00"}
+    ingest(lake, str(write_shop("late", only=("transactions",), transactions=[earlier])))
+    build(lake)
+    assert lake.scan("gold.campaign_exposures").collect()["responded"].to_list() == [None] * 8
+    assert_same(contents(rebuilt(lake, tmp_path / "again")), contents(lake))
+
+
 def test_a_corrected_promotion_takes_the_old_ones_place(tmp_path, write_shop):
     """Gold, which rests on no promotion, is left alone; a full build says the same."""
     lake = lake_at(tmp_path / "var")
