@@ -7,20 +7,20 @@ import polars as pl
 
 from lakehouse.gold.changes import state
 from lakehouse.gold.customer_features import SPANS, customer_features
-from lakehouse.gold.history import EVENT_COLUMNS, EVENT_TYPES, SOURCES, Silver, data_span, history, read_facts
+from lakehouse.gold.history import (
+    EVENT_COLUMNS,
+    EVENT_TYPES,
+    LINE_COLUMNS,
+    SOURCES,
+    Silver,
+    data_span,
+    history,
+    read_facts,
+)
 from lakehouse.parallel import side_by_side
 from lakehouse.storage import Lake
 
-LINES = (
-    "customer_id",
-    "timestamp",
-    "product_id",
-    "quantity",
-    "discount_applied",
-    "gross_revenue",
-    "campaign_id",
-    "refund_flag",
-)
+LINES = [*LINE_COLUMNS, "refund_flag"]
 EVENTS = [*EVENT_COLUMNS]
 
 
@@ -53,7 +53,7 @@ def with_pandas(lake: Lake, target: Path) -> None:
     import pandas as pd
 
     _, clock = data_span(lake)
-    lines = pd.read_parquet(_files(lake, "silver.transactions"), columns=[*LINES])
+    lines = pd.read_parquet(_files(lake, "silver.transactions"), columns=LINES)
     events = pd.read_parquet(_files(lake, "silver.events"), columns=EVENTS)
     products = pd.read_parquet(_files(lake, "silver.products"), columns=["product_id", "category", "is_premium"])
     lines, events = lines[lines.timestamp < clock], events[events.timestamp < clock]

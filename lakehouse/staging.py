@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import polars as pl
 from deltalake.transaction import AddAction, RemoveAction
@@ -28,6 +28,12 @@ class StagedFile:
     rows: int
     size: int
     partition: dict[str, str]
+
+    @classmethod
+    def of(cls, action: Mapping[str, Any]) -> "StagedFile":
+        """The file that an add action of the log, as `get_add_actions` tells of it, made part of its table."""
+        values = {name: partition_text(value) for name, value in (action.get("partition") or {}).items()}
+        return cls(unquote(action["path"]), action["num_records"] or 0, action["size_bytes"], values)
 
     def add(self) -> AddAction:
         """The action that makes the file part of the table."""

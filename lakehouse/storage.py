@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, TypeVar
-from urllib.parse import unquote
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -13,7 +12,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from lakehouse.errors import ConcurrentBuildError, MissingTableError
 from lakehouse.failures import storage_failures
 from lakehouse.settings import Settings
-from lakehouse.staging import Stage, StagedFile, partition_text
+from lakehouse.staging import Stage, StagedFile
 
 T = TypeVar("T")
 KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
@@ -172,7 +171,7 @@ class Lake:
             return []
         delta = self._follow(table) if version is None else self.delta(table, version)
         actions = pl.DataFrame(delta.get_add_actions(flatten=False))
-        return [_staged(row) for row in actions.iter_rows(named=True)]
+        return [StagedFile.of(row) for row in actions.iter_rows(named=True)]
 
     def read_files(self, table: str, files: Sequence[StagedFile], **options: Any) -> pl.LazyFrame:
         """The rows of some of a table's files, committed or not, without the partition's columns."""
@@ -306,11 +305,6 @@ class Lake:
 
 def _arrow(schema: pl.Schema) -> Any:
     return pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-
-
-def _staged(action: Mapping[str, Any]) -> StagedFile:
-    values = {name: partition_text(value) for name, value in (action.get("partition") or {}).items()}
-    return StagedFile(unquote(action["path"]), action["num_records"] or 0, action["size_bytes"], values)
 
 
 def _commit(

@@ -90,9 +90,9 @@ class Gold:
         versions |= {table: version for table, version in self._base.items() if version is not None}
         self.silver = Silver(lake, versions, self._state[BUCKETS], first, clock)
         self.rows: dict[str, int] = {}
-        self._changes = changes(lake, PARTITIONS, self._state)
-        for table, sources in ((INTERACTIONS, interactions.SOURCES), (WEEKS, product_weeks.SOURCES)):
-            self._changes |= changes(lake, [table], {name: self._state[name] for name in sources})
+        sources = dict.fromkeys(PARTITIONS, tuple(self._state))
+        sources |= {INTERACTIONS: interactions.SOURCES, WEEKS: product_weeks.SOURCES}
+        self._changes = changes(lake, sources, self._state)
 
     def build(self, run: Run) -> None:
         """Bring all tables up to date."""

@@ -1,6 +1,6 @@
 """What changed in silver since a gold table was built: for each bucket, the moment from which its history differs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -47,13 +47,13 @@ def built_clock(lake: Lake, table: str, version: int | None = None) -> datetime 
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
 
 
-def changes(lake: Lake, tables: Iterable[str], now: Mapping[str, int]) -> dict[str, Changes]:
-    """What changed since each gold table was built, by what its last commit recorded of the parts of silver in `now`.
+def changes(lake: Lake, sources: Mapping[str, Collection[str]], now: Mapping[str, int]) -> dict[str, Changes]:
+    """What changed since each gold table was built, by what its last commit recorded of the parts of `now` it rests on.
 
     Tables that were built of the same silver, as all of them usually were, share one answer.
     """
-    built = {table: tuple(lake.transactions(table, now).values()) for table in tables}
-    found = {recorded: _since(lake, dict(zip(now, recorded, strict=True)), now) for recorded in set(built.values())}
+    built = {table: tuple(lake.transactions(table, names).items()) for table, names in sources.items()}
+    found = {recorded: _since(lake, dict(recorded), now) for recorded in set(built.values())}
     return {table: found[recorded] for table, recorded in built.items()}
 
 

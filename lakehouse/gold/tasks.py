@@ -24,6 +24,19 @@ TOGETHER = 4
 
 
 @dataclass(frozen=True)
+class Sales:
+    """Products' weeks from the one of `since` on, and their latest sales before each of the moments."""
+
+    since: datetime
+    moments: tuple[datetime, ...]
+
+    @property
+    def marked_since(self) -> datetime:
+        """From when on lines have to be marked; those in the windows before it are there too."""
+        return min(week_start(moment) for moment in (self.since, *self.moments))
+
+
+@dataclass(frozen=True)
 class Task:
     """What some buckets need.
 
@@ -40,25 +53,12 @@ class Task:
     unchanged: datetime | None
     since: datetime | None
     base: datetime | None
-    sales: "Sales | None"
+    sales: Sales | None
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do."""
         return not (self.as_ofs or self.totals or self.exposures or self.sales) and self.since is None
-
-
-@dataclass(frozen=True)
-class Sales:
-    """Products' weeks from the one of `since` on, and their latest sales before each of the moments."""
-
-    since: datetime
-    moments: tuple[datetime, ...]
-
-    @property
-    def marked_since(self) -> datetime:
-        """From when on lines have to be marked; those in the windows before it are there too."""
-        return min(week_start(moment) for moment in (self.since, *self.moments))
 
 
 @dataclass(frozen=True)
