@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from bench.drill.store import s3_store
@@ -77,3 +78,15 @@ def either_settings(request, tmp_path):
     if request.param == "disk":
         return Settings(var_dir=tmp_path / "var", lake_root="")
     return request.getfixturevalue("s3_settings")
+
+
+@pytest.fixture(scope="module")
+def small_csvs(tmp_path_factory, tiny_csvs):
+    """The small shop's first 120 customers."""
+    folder = tmp_path_factory.mktemp("small_csvs")
+    for table in REQUIRED:
+        rows = pl.read_csv(tiny_csvs / f"{table}.csv", infer_schema=False, truncate_ragged_lines=True)
+        if "customer_id" in rows.columns:
+            rows = rows.filter(pl.col("customer_id").cast(pl.Int64, strict=False).fill_null(0) <= 120)
+        rows.write_csv(folder / f"{table}.csv")
+    return folder

@@ -1,87 +1,17 @@
-"""Increments: whatever order the files come in, and whenever a build dies, the lake ends as if built at once."""
+"""Increments: whatever order the files come in, the lake ends as if built at once, and only what differs is made."""
 
-import os
-import signal
-import subprocess
-import sys
 from datetime import datetime
 
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
-from polars.testing import assert_frame_equal
+from increment_checks import RUN_BOOKKEEPING, assert_same, contents, ingested_and_built, lake_at, rebuilt, split_into
 
 from lakehouse.build import build
-from lakehouse.contracts import FACTS, REQUIRED, TABLES
+from lakehouse.contracts import FACTS, REQUIRED
 from lakehouse.gold.history import history
 from lakehouse.ingest import ingest
-from lakehouse.quarantine import by_file
-from lakehouse.settings import Settings
 from lakehouse.silver.history import HISTORY
-from lakehouse.storage import Lake
-
-KEYS = {
-    **{f"silver.{table}": [next(iter(columns))] for table, columns in TABLES.items()},
-    HISTORY: ["customer_id", "valid_from"],
-    "silver.quarantine": ["table", "source_file", "source_line", "loaded_at"],
-    "gold.customer_features": ["customer_id", "as_of"],
-    "gold.customer_totals": ["customer_id", "as_of"],
-    "gold.product_features": ["product_id", "as_of"],
-    "gold.product_weeks": ["product_id", "week"],
-    "gold.campaign_exposures": ["customer_id", "campaign_id"],
-    "gold.interactions": ["customer_id", "product_id", "day"],
-}
-RUN_BOOKKEEPING = ["bucket", "batch", "loaded_at", "source_file", "source_line", "valid_from"]
-
-
-def lake_at(folder, rows_per_bucket=4_000):
-    """A lake whose small tables are divided into several buckets."""
-    return Lake(Settings(var_dir=folder, lake_root="", rows_per_bucket=rows_per_bucket))
-
-
-def contents(lake, *, drop=("bucket", "batch")):
-    """Every table, sorted by key, without what only says how it was stored."""
-    found = {}
-    for table, key in KEYS.items():
-        if lake.exists(table):
-            frame = lake.scan(table).collect()
-            kept = [name for name in key if name not in drop]
-            found[table] = frame.drop(*drop, strict=False).sort(*(kept or frame.columns))
-    return found
-
-
-def assert_same(left, right):
-    """Exact, but for floats: 1e-9 relative."""
-    assert left.keys() == right.keys()
-    for table, frame in left.items():
-        assert_frame_equal(frame, right[table], rel_tol=1e-9, abs_tol=0)
-
-
-def rebuilt(lake, folder):
-    """The same bronze, built from nothing."""
-    fresh = lake_at(folder)
-    for layer in ("bronze",):
-        (folder / "lake").mkdir(parents=True)
-        (folder / "lake" / layer).symlink_to(lake.settings.var_dir / "lake" / layer)
-    build(fresh)
-    return fresh
-
-
-def split_into(csvs, folder, parts, order, table):
-    """The rows of a table's file dealt out to folders at random; the other tables go with the first."""
-    lines = (csvs / f"{table}.csv").read_text().splitlines()
-    header, rows = lines[0], lines[1:]
-    folders = []
-    for part in range(parts):
-        target = folder / f"part{part}"
-        target.mkdir()
-        mine = [row for number, row in enumerate(rows) if order[number % len(order)] % parts == part]
-        (target / f"{table}.csv").write_text("\n".join([header, *mine]) + "\n")
-        for other in REQUIRED:
-            if other != table and part == 0:
-                (target / f"{other}.csv").write_bytes((csvs / f"{other}.csv").read_bytes())
-        folders.append(target)
-    return folders
 
 
 def split_by_time(csvs, folder, cuts, late):
@@ -100,26 +30,6 @@ def split_by_time(csvs, folder, cuts, late):
     for table in set(REQUIRED) - set(FACTS):
         (folders[0] / f"{table}.csv").write_bytes((csvs / f"{table}.csv").read_bytes())
     return folders
-
-
-@pytest.fixture(scope="module")
-def small_csvs(tmp_path_factory, tiny_csvs):
-    """The small shop's first 120 customers."""
-    folder = tmp_path_factory.mktemp("small_csvs")
-    for table in REQUIRED:
-        rows = pl.read_csv(tiny_csvs / f"{table}.csv", infer_schema=False, truncate_ragged_lines=True)
-        if "customer_id" in rows.columns:
-            rows = rows.filter(pl.col("customer_id").cast(pl.Int64, strict=False).fill_null(0) <= 120)
-        rows.write_csv(folder / f"{table}.csv")
-    return folder
-
-
-def ingested_and_built(lake, folders):
-    """The lake after one folder after the other."""
-    for folder in folders:
-        ingest(lake, str(folder))
-        build(lake)
-    return lake
 
 
 @pytest.fixture(scope="module")
@@ -273,48 +183,3 @@ def test_crowded_buckets_are_divided_anew(tmp_path, small_csvs):
     build(crowded)
     assert len({file.partition["bucket"] for file in crowded.files("silver.events")}) > 4
     assert_same(before, contents(crowded))
-
-
-KILLED = """
-import sys
-from pathlib import Path
-from lakehouse.build import build
-from lakehouse.ingest import ingest
-from lakehouse.settings import Settings
-from lakehouse.storage import Lake
-lake = Lake(Settings(var_dir=Path(sys.argv[1]), lake_root="", rows_per_bucket=4_000))
-print("ready", flush=True)
-for folder in sys.argv[2:]:
-    ingest(lake, folder, progress=lambda sentence: print(sentence, flush=True))
-    build(lake, progress=lambda sentence: print(sentence, flush=True))
-"""
-
-
-@pytest.fixture(scope="module")
-def two_folders(tmp_path_factory, small_csvs):
-    """The shop in two parts: the second brings events."""
-    return split_into(small_csvs, tmp_path_factory.mktemp("two"), 2, [0, 1, 1], "events")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, two_folders):
-    """Both parts in a run that nobody killed; tests only read it."""
-    return ingested_and_built(lake_at(tmp_path_factory.mktemp("undisturbed")), two_folders)
-
-
-@pytest.mark.parametrize("lines", [2, 6, 9, 13])
-def test_a_killed_run_is_completed_by_the_next(tmp_path, two_folders, undisturbed, lines):
-    """SIGKILL after so many lines of progress: every table is readable, and the next run ends as an undisturbed one."""
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "var"), *map(str, two_folders)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    for _ in range(lines):
-        process.stdout.readline()
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    lake = lake_at(tmp_path / "var")
-    contents(lake)
-    ingested_and_built(lake, two_folders)
-    assert by_file(lake).filter(pl.col("rows") != pl.col("good") + pl.col("quarantined")).is_empty()
-    drop = ("bucket", "batch", "loaded_at")
-    assert_same(contents(undisturbed, drop=drop), contents(lake, drop=drop))
