@@ -81,9 +81,8 @@ def _clashing(lake: Lake, silver: str, key: str, new: Sequence[StagedFile], old:
         mine = fresh.filter(part).collect(engine="streaming").sort("key")
         found.append(mine.filter(pl.col("key") == pl.col("key").shift(-1)))
         if present is not None and not mine.is_empty():
-            span = pl.col("key").is_between(mine["key"].first(), mine["key"].last())
-            clash = present.filter(span).join(mine.lazy(), on="key", how="semi")
-            found.append(clash.collect(engine="streaming"))
+            known = pl.col("key").is_in(mine["key"].implode())  # half the time of a semi join
+            found.append(present.filter(known).collect(engine="streaming"))
     return pl.concat(found).unique()
 
 
