@@ -58,9 +58,7 @@ def find(lake: Lake, customer_id: CustomerId) -> list[Trace]:
     Raises:
         ForgetError: an ingest or a build seems to be running.
     """
-    for table in TABLES:
-        if lake.exists(f"silver.{table}"):
-            settle(lake, table)
+    settle(lake)
     rejected = _in_bronze(lake, customer_id)
     found = [_trace(lake, table, customer_id, rejected) for table in tables(lake)]
     return sorted((trace for trace in found if trace), key=lambda trace: (trace.table in LAST, _last(trace)))
@@ -90,7 +88,7 @@ def remove(lake: Lake, traces: Iterable[Trace]) -> None:
         )
         _, _, name = trace.table.partition(".")
         if trace.table == f"silver.{name}" and name in TABLES:
-            settle(lake, name)
+            settle(lake, [name])
 
 
 def purge(lake: Lake, traces: Iterable[Trace]) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from deltalake import DeltaTable
 
-from lakehouse.contracts import TABLES
 from lakehouse.pins import Pins
 from lakehouse.silver.history import HISTORY
 from lakehouse.silver.sidecars import settle
@@ -69,7 +68,7 @@ def maintain(
     for name in names:
         check_table(lake, name)
     if not dry_run:
-        _settle(lake)
+        settle(lake)  # what a killed build staged beside its batch is part of a table from now on, and no leftover
     found = []
     for table in names or tables(lake):
         report = _maintain(lake, table, pins.get(table, {}), dry_run=dry_run)
@@ -115,13 +114,6 @@ def vacuum(lake: Lake, table: str, *, keep: Sequence[int], dry_run: bool) -> lis
             keep_versions=list(keep) or None,
         ),
     )
-
-
-def _settle(lake: Lake) -> None:
-    """What a killed build staged beside its batch is part of a table from now on, and no leftover."""
-    for table in TABLES:
-        if lake.exists(f"silver.{table}"):
-            settle(lake, table)
 
 
 def _partitions(files: Sequence[StagedFile]) -> list[list[StagedFile]]:

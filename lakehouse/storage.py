@@ -38,10 +38,11 @@ class Lake:
         self.root = settings.lake_uri
         self.storage_options = settings.storage_options
         self._followed: dict[str, DeltaTable] = {}
+        self._read: dict[str, DeltaTable] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the open tables, which cannot go to another process."""
-        return self.__dict__ | {"_followed": {}}
+        return self.__dict__ | {"_followed": {}, "_read": {}}
 
     def uri(self, table: str) -> str:
         """The folder or address of a table."""
@@ -74,7 +75,8 @@ class Lake:
 
     def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
         """The rows of a table, lazily; filters and columns are pushed into the files."""
-        return pl.scan_delta(self.delta(table, version), storage_options=self.settings.scan_options or None)
+        at = self._at(table, self.version(table) if version is None else version)
+        return pl.scan_delta(at, storage_options=self.settings.scan_options or None)
 
     def transaction(self, table: str, app_id: str, version: int | None = None) -> int | None:
         """The newest transaction version that `app_id` committed to the table, up to a version of it, or None."""
@@ -84,7 +86,7 @@ class Lake:
         """As `transaction`, of several applications, with one look at what is there."""
         if not self.exists(table):
             return dict.fromkeys(app_ids)
-        delta = self._follow(table) if version is None else self.delta(table, version)
+        delta = self._follow(table) if version is None else self._at(table, version)
         return {app_id: delta.transaction_version(app_id) for app_id in app_ids}
 
     def append(
@@ -169,7 +171,7 @@ class Lake:
         """The data files of a version; none where the table does not exist."""
         if version is None and not self.exists(table):
             return []
-        delta = self._follow(table) if version is None else self.delta(table, version)
+        delta = self._follow(table) if version is None else self._at(table, version)
         actions = pl.DataFrame(delta.get_add_actions(flatten=False))
         return [StagedFile.of(row) for row in actions.iter_rows(named=True)]
 
@@ -232,7 +234,7 @@ class Lake:
 
     def history(self, table: str, *, since: int = -1) -> list[dict[str, Any]]:
         """What is known of the commits after a version, the newest first, with the metadata recorded with each."""
-        delta = self.delta(table)
+        delta = self._follow(table)
         return self._guard(lambda: delta.history(delta.version() - since)) if delta.version() > since else []
 
     def failures(self) -> AbstractContextManager[None]:
@@ -246,6 +248,13 @@ class Lake:
         else:
             self._followed[table] = self.delta(table)
         return self._followed[table]
+
+    def _at(self, table: str, version: int) -> DeltaTable:
+        """The table at a version, which nobody may move; kept for the next one who reads the same."""
+        kept = self._read.get(table)
+        if kept is None or kept.version() != version:
+            kept = self._read[table] = self.delta(table, version)
+        return kept
 
     def _made(
         self,

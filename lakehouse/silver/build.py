@@ -42,14 +42,15 @@ def build_silver(lake: Lake, *, run: Run = side_by_side, progress: Callable[[str
     report = SilverReport()
     buckets = _buckets(lake)
     present = [table for table in TABLES if table not in OPTIONAL or lake.exists(f"bronze.{table}")]
-    for table in present:
-        settle(lake, table)
+    settle(lake, present)
     for together in (*([table] for table in present if table not in FACTS), FACTS):
         batches = [batch for table in together if (batch := _Batch(lake, table, buckets)).due]
+        if not batches:
+            continue
         parts = _split(lake, run, batches)
-        counts = side_by_side(partial(_built, parts), batches)
+        counts = list(side_by_side(partial(_built, parts), batches))
+        settle(lake, [batch.table for batch in batches])
         for batch, (good, bad) in zip(batches, counts, strict=True):
-            settle(lake, batch.table)
             report.good[batch.table], report.quarantined[batch.table] = good, bad
             if progress:
                 progress(f"silver.{batch.table}: {counted(good, 'good row')}, {bad:,} quarantined")
@@ -87,13 +88,12 @@ class _Batch:
         self.table, self._lake, self._buckets = table, lake, buckets
         self._silver = f"silver.{table}"
         self._base = lake.version(self._silver) if lake.exists(self._silver) else None
+        files = sorted({file.partition[FILE] for file in lake.files(f"bronze.{table}")})
         self._bronze = lake.version(f"bronze.{table}")
-        self._number = (lake.transaction(self._silver, BATCH) or 0) + 1
-        files = sorted({file.partition[FILE] for file in lake.files(f"bronze.{table}", self._bronze)})
-        present = lake.transaction(self._silver, BUCKETS)
-        self.anew = table in FACTS and present is not None and present != buckets
-        seen = lake.transactions(self._silver, [f"bronze/{file}" for file in files])
-        self.new = [file for file in files if self.anew or seen[f"bronze/{file}"] is None]
+        recorded = lake.transactions(self._silver, [BATCH, BUCKETS, *(f"bronze/{file}" for file in files)])
+        self._number = (recorded[BATCH] or 0) + 1
+        self.anew = table in FACTS and recorded[BUCKETS] not in (None, buckets)
+        self.new = [file for file in files if self.anew or recorded[f"bronze/{file}"] is None]
 
     @property
     def due(self) -> bool:

@@ -26,10 +26,11 @@ def build_history(lake: Lake) -> int:
     """Add what customer files not seen yet tell; the versions added. Runs after the transactions are built."""
     base = lake.version(HISTORY) if lake.exists(HISTORY) else None
     present = {file.partition[FILE] for file in lake.files("bronze.customers")}
-    new = sorted(file for file in present if lake.transaction(HISTORY, f"bronze/{file}") is None)
-    if not new and lake.exists(HISTORY):
+    recorded = lake.transactions(HISTORY, [BATCH, *(f"bronze/{file}" for file in present)])
+    new = sorted(file for file in present if recorded[f"bronze/{file}"] is None)
+    if not new and base is not None:
         return 0
-    batch = (lake.transaction(HISTORY, BATCH) or 0) + 1
+    batch = (recorded[BATCH] or 0) + 1
     bronze = lake.scan("bronze.customers").filter(pl.col(FILE).is_in(new))
     loaded = []
     for dialect in bronze.select("dialect").unique().collect()["dialect"]:

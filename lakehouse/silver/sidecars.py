@@ -6,14 +6,13 @@ So a batch that never came, or that lost a race, leaves nothing.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 import polars as pl
 
-from lakehouse.contracts import rules
+from lakehouse.contracts import TABLES, rules
 from lakehouse.errors import ConcurrentBuildError
 from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA
 from lakehouse.staging import StagedFile
@@ -47,20 +46,32 @@ def named(batch: int, files: Mapping[str, Sequence[StagedFile]]) -> dict[str, st
     return {BATCH: str(batch), "sidecars": json.dumps(told)}
 
 
-def settle(lake: Lake, table: str) -> None:
-    """Make the rows of the table's last batch part of the tables here, if they are not."""
-    silver = f"silver.{table}"
-    last, first = lake.transaction(silver, BATCH) or 0, lake.transaction(silver, REBUILT) or 0
-    files: dict[str, list[StagedFile]] | None = None
+def settle(lake: Lake, tables: Collection[str] = tuple(TABLES)) -> None:
+    """Make the rows of the tables' last batches part of the tables here, if they are not."""
+    recorded = {f"silver.{table}": lake.transactions(f"silver.{table}", [BATCH, REBUILT]) for table in tables}
+    staged: dict[str, dict[str, list[StagedFile]]] = {}
     for sidecar, schema in SIDECARS.items():
         base = lake.version(sidecar) if lake.exists(sidecar) else None
-        if last > (lake.transaction(sidecar, silver) or 0):
-            files = _staged(lake, silver, last) if files is None else files
-            with suppress(ConcurrentBuildError):  # another run has settled the same batch
-                lake.commit(sidecar, schema, add=files.get(sidecar, ()), app={silver: last}, base=base)
-        outdated = (pl.col("table") == table) & (pl.col(BATCH) < first)
-        if first and not lake.scan(sidecar).filter(outdated).head(1).collect().is_empty():
-            lake.delete(sidecar, f"\"table\" = '{table}' and batch < {first}")
+        settled = lake.transactions(sidecar, recorded)
+        due = {silver: last for silver, of in recorded.items() if (last := of[BATCH] or 0) > (settled[silver] or 0)}
+        staged |= {silver: _staged(lake, silver, last) for silver, last in due.items() if silver not in staged}
+        files = [file for silver in due for file in staged[silver].get(sidecar, ())]
+        try:
+            if due:
+                lake.commit(sidecar, schema, add=files, app=due, base=base)
+        except ConcurrentBuildError:  # another run has settled some of them
+            return settle(lake, tables)
+        for silver, of in recorded.items():
+            if first := of[REBUILT]:
+                _delete_earlier(lake, sidecar, silver.removeprefix("silver."), first)
+    return None
+
+
+def _delete_earlier(lake: Lake, sidecar: str, table: str, first: int) -> None:
+    """Delete the rows of batches before the one that started their table anew."""
+    outdated = (pl.col("table") == table) & (pl.col(BATCH) < first)
+    if not lake.scan(sidecar).filter(outdated).head(1).collect().is_empty():
+        lake.delete(sidecar, f"\"table\" = '{table}' and batch < {first}")
 
 
 def _staged(lake: Lake, silver: str, batch: int) -> dict[str, list[StagedFile]]:
