@@ -111,8 +111,8 @@ class Gold:
             sums += [some] if some else []
             if sum(each.weeks.height for each in sums) > ROWS_AT_ONCE:
                 sums = [added(sums)]
-        commits = [partial(self._by_customer, table, made[table], wanted.get(table)) for table in PLACE]
-        commits.append(partial(self._products, wanted[PRODUCTS], sales, added(sums) if sums else None))
+        products = partial(self._products, wanted[PRODUCTS], sales, added(sums) if sums else None)
+        commits = [products, *(partial(self._by_customer, table, made[table], wanted.get(table)) for table in PLACE)]
         list(side_by_side(lambda commit: commit(), commits))
 
     def _tasks(
@@ -152,7 +152,7 @@ class Gold:
         weeks = product_weeks.continued(self.silver.scan(WEEKS) if known else None, since, sums)
         month = month_start(product_weeks.week_start(since)).date()
         stale = [file for file in self._lake.files(WEEKS) if file.partition["month"] >= partition_text(month)]
-        late = weeks.filter(pl.col("month") >= month)
+        late = weeks.filter(pl.col("month") >= month).sort(product_weeks.KEY)
         self._commit(WEEKS, weeks.schema, self._stage(WEEKS, late), stale)
         products = self.silver.scan("silver.products").collect()
         latest = zip(moments, sums.latest if sums else (), strict=True)
@@ -168,9 +168,9 @@ class Gold:
     def _wanted(self, table: str, usual: Sequence[datetime]) -> set[datetime]:
         """The usual as_ofs, those asked for now and before, and those of labels until the data's clock moves."""
         present = present_as_ofs(self._lake, table)
-        recorded = self._lake.transactions(table, [_asked(moment) for moment in present])
-        asked = {moment for moment in present if recorded[_asked(moment)] is not None}
-        wanted = set(usual) | self._extra | asked
+        wanted = set(usual) | self._extra
+        recorded = self._lake.transactions(table, [_asked(moment) for moment in present - wanted])
+        wanted |= {moment for moment in present - wanted if recorded[_asked(moment)] is not None}
         of_labels = set(label_as_ofs(table, self.silver.first, self.silver.clock))
         if table in self._labels:
             wanted |= of_labels

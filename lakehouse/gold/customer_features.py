@@ -36,9 +36,7 @@ def with_totals(
     history: History, moments: Sequence[datetime], carried: Sequence[datetime]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """As `customer_features`, and the totals as of the `carried` moments, see `gold.customer_totals`."""
-    told = [history.attributes, history.lines, history.events, *([history.base.totals] if history.base else [])]
-    named = (frame.lazy().select("customer_id") for frame in told)
-    customers = pl.concat(named).unique().collect(engine="streaming")["customer_id"]
+    customers = _customers(history)
     keys, every = (
         Keys.crossed(pl.Series(list(some), dtype=pl.Datetime("us")), customers)
         for some in (moments, {*moments, *carried})
@@ -48,6 +46,15 @@ def with_totals(
     known = active | (pl.col("signup_date") < pl.col("as_of")).fill_null(False)
     rows = _rows(history, keys, totals.filter(pl.col("as_of").is_in(list(moments))))
     return _features(rows.filter(known)), totals.filter(active, pl.col("as_of").is_in(list(carried)))
+
+
+def _customers(history: History) -> pl.Series:
+    """All that anything is known of; those with attributes are most, and asking for the others beats `unique`."""
+    registered = history.attributes["customer_id"].unique()
+    told = [history.lines, history.events, *([history.base.totals] if history.base else [])]
+    ids = (frame["customer_id"] for frame in told)
+    others = [some.filter(~some.is_in(registered.implode())).unique() for some in ids]
+    return pl.concat([registered, *others]).unique()
 
 
 def features_at(history: History, keys: Keys) -> pl.DataFrame:

@@ -94,11 +94,11 @@ def _added(frames: Sequence[pl.DataFrame], key: list[str]) -> pl.DataFrame:
 
 
 def continued(rows: pl.LazyFrame | None, since: datetime, sums: Sold | None) -> pl.DataFrame:
-    """All weeks of the table: those of its rows before the week of `since`, and what was sold from then on."""
+    """All weeks, in no order: those of the table's rows before the week of `since`, and what was sold from then on."""
     first = week_start(since).date()
     frames = [] if rows is None else [rows.filter(pl.col("week") < first).select(SCHEMA.names()).collect()]
     if sums is not None:
         frames.append(
             sums.weeks.with_columns(pl.col("week").dt.month_start().alias(MONTH)).select(SCHEMA.names()).cast(SCHEMA)
         )
-    return pl.concat([SCHEMA.to_frame(), *frames]).sort(KEY)
+    return pl.concat([SCHEMA.to_frame(), *frames])
