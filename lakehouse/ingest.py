@@ -52,6 +52,7 @@ def ingest(
         StorageError: the lake's storage failed; files that were committed stay, and the next ingest does the rest.
     """
     say = progress or (lambda sentence: None)
+    lake.look([SOURCES, *(f"bronze.{table}" for table in TABLES)])
     if source is None:
         source, dialect = last_source(lake)
     known = frozenset(table for table in TABLES if lake.exists(f"bronze.{table}"))

@@ -1,8 +1,9 @@
 """The one door to Delta: every table of the lake is read and committed through `Lake`."""
 
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Literal, TypeVar
 
 import polars as pl
@@ -23,6 +24,7 @@ RETRIES = 1_000
 """How often a commit is tried again behind others; a starved one of sixteen writers lost 100 races running."""
 ATTEMPTS = 100
 """How often an append looks anew at what is there, after others have changed more than rows."""
+LOOKS_AT_ONCE = 8
 COMMIT_ID = "commit_id"
 """Names each commit in the log, so that one whose answer got lost is known for what it is."""
 
@@ -68,6 +70,16 @@ class Lake:
             raise MissingTableError(
                 f"table {table!r} does not exist in {self.root}: run `shopsphere ingest` and `shopsphere build` first"
             ) from error
+
+    def look(self, tables: Iterable[str]) -> None:
+        """Open the tables that exist, or bring them up to date, all at once: a store answers many as soon as one."""
+
+        def one(table: str) -> None:
+            with suppress(MissingTableError):
+                self._follow(table)
+
+        with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+            list(pool.map(one, tables))
 
     def version(self, table: str) -> int:
         """The newest version of a table."""

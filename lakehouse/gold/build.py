@@ -24,7 +24,7 @@ from lakehouse.gold.tasks import (
     grouped,
 )
 from lakehouse.parallel import Run, side_by_side
-from lakehouse.silver.sidecars import BUCKETS
+from lakehouse.silver.sidecars import BUCKETS, CHANGES
 from lakehouse.staging import StagedFile, partition_text
 from lakehouse.storage import Lake
 from lakehouse.wording import counted
@@ -77,6 +77,7 @@ class Gold:
     """One build of gold: knows what is stale, has it computed, and commits each table once."""
 
     def __init__(self, lake: Lake, extra: set[datetime], labels: Collection[str], say: Callable[[str], None]) -> None:
+        lake.look([*SOURCES, CHANGES, *PARTITIONS])
         first, clock = data_span(lake)
         for moment in extra:
             if not first < moment <= clock:

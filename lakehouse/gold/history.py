@@ -192,13 +192,11 @@ def _first_times_since(lines: pl.DataFrame, products: pl.LazyFrame, moment: date
 
 def _unmarked(marked: pl.DataFrame, mark: str, kind: str, late: pl.Expr, earlier: pl.LazyFrame) -> pl.DataFrame:
     """The lines without the mark of late ones whose customer and kind come among earlier ones."""
-    pair = ["customer_id", kind]
-    first = marked.filter(mark, late).select(pair)
+    pair, rows = ["customer_id", kind], marked.with_row_index("row")
+    first = rows.filter(mark, late).select(*pair, "row")
     theirs = earlier.filter(pl.col("customer_id").is_in(first["customer_id"].unique().implode()))
-    known = theirs.join(first.lazy(), on=pair, how="semi").unique().with_columns(known=pl.lit(True))
-    marks = marked.lazy().select(pair).join(known, on=pair, how="left", maintain_order="left")
-    beside = marks.collect(engine="streaming")["known"]
-    return marked.with_columns(pl.col(mark) & beside.is_null())
+    known = theirs.join(first.lazy(), on=pair).select("row").unique().collect(engine="streaming")["row"]
+    return rows.with_columns(pl.col(mark) & ~pl.col("row").is_in(known.implode())).drop("row")
 
 
 def _attributes(history: pl.LazyFrame) -> pl.LazyFrame:

@@ -12,8 +12,19 @@ import polars as pl
 from lakehouse.contracts import FACTS, OPTIONAL, TABLES, key_of
 from lakehouse.ingest import FILE
 from lakehouse.parallel import Run, side_by_side
-from lakehouse.silver.history import build_history
-from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES, CHECKS, REBUILT, changes, checks, named, settle
+from lakehouse.silver.history import HISTORY, build_history
+from lakehouse.silver.sidecars import (
+    BATCH,
+    BUCKETS,
+    CHANGES,
+    CHECKS,
+    REBUILT,
+    SIDECARS,
+    changes,
+    checks,
+    named,
+    settle,
+)
 from lakehouse.silver.split import QUARANTINE, Piece, Split, bucket_of, schema, split
 from lakehouse.silver.supersede import Superseded, quarantined, supersede
 from lakehouse.staging import StagedFile
@@ -40,6 +51,8 @@ def build_silver(lake: Lake, *, run: Run = side_by_side, progress: Callable[[str
         MissingTableError: nothing was ingested yet.
     """
     report = SilverReport()
+    layers = [f"{layer}.{table}" for layer in ("bronze", "silver") for table in TABLES]
+    lake.look([*layers, *SIDECARS, HISTORY])
     buckets = _buckets(lake)
     present = [table for table in TABLES if table not in OPTIONAL or lake.exists(f"bronze.{table}")]
     settle(lake, present)
