@@ -1,24 +1,25 @@
--- Which products do the same customers buy, more often than chance would have it?
--- $buyers: pairs with at least so many common buyers; default 5
+-- Which products do customers buy on the same day, more often than chance would have it?
+-- $days: pairs bought together at least so often, a customer's day counting once; default 5
 -- $limit: how many pairs to show; default 20
 with bought as (
-    select distinct customer_id, product_id from gold.interactions where purchase_count > 0
+    select customer_id, day, product_id from gold.interactions where purchase_count > 0
 ),
 totals as (
-    select product_id, count(*) as buyers from bought group by product_id
+    select product_id, count(*) as days from bought group by product_id
 ),
 pairs as (
-    select one.product_id, other.product_id as other_product_id, count(*) as common_buyers
+    select one.product_id, other.product_id as other_product_id, count(*) as days_together
     from bought as one
-    join bought as other on other.customer_id = one.customer_id and other.product_id > one.product_id
+    join bought as other
+        on other.customer_id = one.customer_id and other.day = one.day and other.product_id > one.product_id
     group by all
-    having count(*) >= $buyers
+    having count(*) >= $days
 )
 select
     pairs.*,
-    round(common_buyers * (select count(distinct customer_id) from bought) / (one.buyers * other.buyers), 2) as lift
+    round(days_together * (select count(distinct (customer_id, day)) from bought) / (one.days * other.days), 2) as lift
 from pairs
 join totals as one on one.product_id = pairs.product_id
 join totals as other on other.product_id = other_product_id
-order by lift desc, common_buyers desc, pairs.product_id, other_product_id
+order by lift desc, days_together desc, pairs.product_id, other_product_id
 limit $limit::int

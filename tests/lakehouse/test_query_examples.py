@@ -163,14 +163,15 @@ def test_customers_are_counted_by_what_is_known_of_them(answer, tiny_lake, name,
     assert dict(answer(name).select(column, "customers").iter_rows()) == dict(expected.iter_rows())
 
 
-def test_products_bought_together_have_common_buyers(answer, sales):
-    """The pair's own buyers give the same count and lift."""
-    row = answer("bought_together").row(0, named=True)
-    buyers = sales.filter(pl.col(PRODUCT).is_not_null())
-    one, other = (set(buyers.filter(pl.col(PRODUCT) == row[key])[CUSTOMER]) for key in (PRODUCT, "other_product_id"))
+def test_products_bought_together_share_the_days_of_customers(answer, sales):
+    """The pair's own days give the same count and lift."""
+    row = answer("bought_together", "days=1").row(0, named=True)
+    bought = sales.filter(pl.col(PRODUCT).is_not_null()).select(CUSTOMER, PRODUCT, day=pl.col("timestamp").dt.date())
+    days = [set(bought.filter(pl.col(PRODUCT) == row[key]).rows()) for key in (PRODUCT, "other_product_id")]
+    one, other = ({(customer, day) for customer, _, day in rows} for rows in days)
 
-    assert row["common_buyers"] == len(one & other)
-    expected = len(one & other) * buyers[CUSTOMER].n_unique() / (len(one) * len(other))
+    assert row["days_together"] == len(one & other)
+    expected = len(one & other) * bought.n_unique([CUSTOMER, "day"]) / (len(one) * len(other))
     assert row["lift"] == round(expected, 2)
 
 
