@@ -7,13 +7,12 @@ import polars as pl
 
 from lakehouse.gold.changes import state
 from lakehouse.gold.customer_features import SPANS, customer_features
+from lakehouse.gold.frozen_lake import FrozenLake, data_span
 from lakehouse.gold.history import (
     EVENT_COLUMNS,
     EVENT_TYPES,
     LINE_COLUMNS,
     SOURCES,
-    Silver,
-    data_span,
     history,
     read_facts,
 )
@@ -29,13 +28,13 @@ def gold(lake: Lake, moments: list[datetime], target: Path) -> None:
     built = state(lake)
     first, clock = data_span(lake)
     versions = {table: lake.version(table) for table in SOURCES}
-    silver = Silver(lake, versions, built["buckets"], first, clock)
+    frozen = FrozenLake(lake, versions, built["buckets"], first, clock)
 
     def one(bucket: int) -> pl.DataFrame:
-        rows = customer_features(history(silver, read_facts(silver, [bucket]), [bucket]), moments)
+        rows = customer_features(history(frozen, read_facts(frozen, [bucket]), [bucket]), moments)
         return rows if len(moments) == 1 else rows.head(0)
 
-    parts = list(side_by_side(one, range(silver.buckets)))
+    parts = list(side_by_side(one, range(frozen.buckets)))
     if len(moments) == 1:
         pl.concat(parts).write_parquet(target)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from bench import features, shop
 from lakehouse.build import build
 from lakehouse.gold.customer_features import as_ofs
-from lakehouse.gold.history import data_span
+from lakehouse.gold.frozen_lake import data_span
 from lakehouse.ingest import ingest
 from lakehouse.settings import Settings
 from lakehouse.silver.build import build_silver

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lakehouse.gold.build import build_gold, label_as_ofs, present_as_ofs
-from lakehouse.gold.history import data_span
+from lakehouse.gold.frozen_lake import data_span
 from lakehouse.parallel import Run, side_by_side
 from lakehouse.silver.build import SilverReport, build_silver
 from lakehouse.storage import Lake
@@ -49,7 +49,7 @@ def build(
     with lake.failures():
         silver = build_silver(lake, run=run, progress=progress)
         gold = build_gold(lake, run=run, as_of=as_of, progress=progress)
-    return BuildReport(silver, gold.rows, gold.silver.clock)
+    return BuildReport(silver, gold.rows, gold.frozen.clock)
 
 
 def label_features(lake: Lake, table: str, *, run: Run = side_by_side) -> None:

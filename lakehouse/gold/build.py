@@ -9,7 +9,9 @@ import polars as pl
 from lakehouse.errors import ConcurrentBuildError, ConfigurationError
 from lakehouse.gold import customer_features, customer_totals, interactions, product_features, product_weeks
 from lakehouse.gold.changes import ALWAYS, CLOCK, built_clock, changes, state
-from lakehouse.gold.history import SOURCES, Silver, data_span, month_start
+from lakehouse.gold.frozen_lake import FrozenLake, data_span
+from lakehouse.gold.history import SOURCES
+from lakehouse.gold.months import MONTH, month_start
 from lakehouse.gold.product_weeks import Sold, added
 from lakehouse.gold.tasks import (
     EXPOSURES,
@@ -34,7 +36,7 @@ ROWS_AT_ONCE = 2_000_000
 """As many weeks of products are kept before they are added up."""
 PRODUCTS, WEEKS = product_features.TABLE, product_weeks.TABLE
 PARTITIONS = {table: ["bucket", place] for table, place in PLACE.items()}
-PARTITIONS |= {PRODUCTS: ["as_of"], WEEKS: [product_weeks.MONTH]}
+PARTITIONS |= {PRODUCTS: ["as_of"], WEEKS: [MONTH]}
 LAID_OUT = pl.Schema({"bucket": pl.Int32(), "as_of": pl.Datetime("us"), "month": pl.Date()})
 """Until a build gives a table its own schema, which Delta lets have timestamps only where this has."""
 
@@ -89,7 +91,7 @@ class Gold:
         self._state = state(lake)
         versions = {table: lake.version(table) for table in SOURCES}
         versions |= {table: version for table, version in self._base.items() if version is not None}
-        self.silver = Silver(lake, versions, self._state[BUCKETS], first, clock)
+        self.frozen = FrozenLake(lake, versions, self._state[BUCKETS], first, clock)
         self.rows: dict[str, int] = {}
         sources = dict.fromkeys(PARTITIONS, tuple(self._state))
         sources |= {INTERACTIONS: interactions.SOURCES, WEEKS: product_weeks.SOURCES}
@@ -97,7 +99,7 @@ class Gold:
 
     def build(self, run: Run) -> None:
         """Bring all tables up to date."""
-        first, clock = self.silver.first, self.silver.clock
+        first, clock = self.frozen.first, self.frozen.clock
         usual = {FEATURES: customer_features.as_ofs(first, clock), PRODUCTS: [clock]}
         wanted = {table: self._wanted(table, moments) for table, moments in usual.items()}
         wanted[TOTALS] = set(customer_totals.as_ofs(first, clock))
@@ -106,7 +108,7 @@ class Gold:
         tasks = list(grouped(self._tasks(wanted, present, sales)))
         made: dict[str, list[Part]] = {table: [] for table in PLACE}
         sums: list[Sold] = []
-        for parts, some in run(partial(build_buckets, self.silver), tasks):
+        for parts, some in run(partial(build_buckets, self.frozen), tasks):
             for table, part in parts.items():
                 made[table].append(part)
             sums += [some] if some else []
@@ -120,12 +122,12 @@ class Gold:
         self, wanted: dict[str, set[datetime]], present: dict[str, set[datetime]], sales: Sales | None
     ) -> Iterable[Task]:
         clock = self._clock(EXPOSURES)
-        exposures = bool(self._changes[EXPOSURES].since) or clock != self.silver.clock
+        exposures = bool(self._changes[EXPOSURES].since) or clock != self.frozen.clock
         for bucket in range(self._state[BUCKETS]):
             since = {table: self._changes[table].since.get(bucket, datetime.max) for table in PLACE}
             as_ofs = _stale(wanted[FEATURES], present[FEATURES], since[FEATURES])
             totals = _stale(wanted[TOTALS], present[TOTALS], since[TOTALS])
-            same = min(clock or ALWAYS, since[EXPOSURES], self.silver.clock)  # a correction may put the clock back
+            same = min(clock or ALWAYS, since[EXPOSURES], self.frozen.clock)  # a correction may put the clock back
             unchanged = None if same == ALWAYS else same
             latest = min(*as_ofs, *totals, unchanged or ALWAYS, since[TOTALS], datetime.max)
             base = max((moment for moment in present[TOTALS] if moment <= latest), default=None)
@@ -150,12 +152,12 @@ class Gold:
         """Commit products' weeks, from the first one that differs on, and their features."""
         since, moments = (sales.since, sales.moments) if sales else (datetime.max, ())
         known = self._base[WEEKS] is not None and since > ALWAYS
-        weeks = product_weeks.continued(self.silver.scan(WEEKS) if known else None, since, sums)
+        weeks = product_weeks.continued(self.frozen.scan(WEEKS) if known else None, since, sums)
         month = month_start(product_weeks.week_start(since)).date()
         stale = [file for file in self._lake.files(WEEKS) if file.partition["month"] >= partition_text(month)]
         late = weeks.filter(pl.col("month") >= month).sort(product_weeks.KEY)
         self._commit(WEEKS, weeks.schema, self._stage(WEEKS, late), stale)
-        products = self.silver.scan("silver.products").collect()
+        products = self.frozen.scan("silver.products").collect()
         latest = zip(moments, sums.latest if sums else (), strict=True)
         rows = [product_features.product_features(weeks, sold, products, moment) for moment, sold in latest]
         kept = {partition_text(moment) for moment in wanted - {*moments}}
@@ -172,10 +174,10 @@ class Gold:
         wanted = set(usual) | self._extra
         recorded = self._lake.transactions(table, [_asked(moment) for moment in present - wanted])
         wanted |= {moment for moment in present - wanted if recorded[_asked(moment)] is not None}
-        of_labels = set(label_as_ofs(table, self.silver.first, self.silver.clock))
+        of_labels = set(label_as_ofs(table, self.frozen.first, self.frozen.clock))
         if table in self._labels:
             wanted |= of_labels
-        elif self._clock(table) == self.silver.clock:
+        elif self._clock(table) == self.frozen.clock:
             wanted |= present & of_labels
         return wanted
 
@@ -184,7 +186,7 @@ class Gold:
 
     def _commit(self, table: str, schema: pl.Schema | None, add: list[StagedFile], remove: list[StagedFile]) -> None:
         """One commit; none where nothing differs from what is there."""
-        clock = int(self.silver.clock.replace(tzinfo=UTC).timestamp())
+        clock = int(self.frozen.clock.replace(tzinfo=UTC).timestamp())
         app = self._state | {CLOCK: clock}
         if table != INTERACTIONS:
             app |= {_asked(moment): 1 for moment in self._extra}

@@ -9,10 +9,9 @@ from lakehouse.gold.before import KEY, Keys
 from lakehouse.gold.customer_features import features_at
 from lakehouse.gold.exposures import facts
 from lakehouse.gold.history import History
+from lakehouse.gold.months import MONTH, month_of
 
 TABLE = "gold.campaign_exposures"
-MONTH = "month"
-"""The first day of the exposure's month, by which the table is partitioned."""
 PAIR = ["customer_id", "campaign_id"]
 
 
@@ -44,11 +43,11 @@ def campaign_exposures(history: History, *, made: Made | None = None) -> tuple[p
     With rows made before, those of the months in which anything differs, and these months; else all rows and None.
     Features that hold are taken from there, for outcomes become known long after them.
     """
-    found = history.exposures.with_columns(_month().alias(MONTH))
+    found = history.exposures.with_columns(month_of("as_of"))
     if made is None:
         return _with_features(history, found), None
     open_ = pl.max_horizontal("as_of", "window_end") > made.unchanged
-    months = pl.concat(rows.filter(open_).select(_month()) for rows in (found, made.found))["as_of"].unique()
+    months = pl.concat(rows.filter(open_).select(month_of("as_of")) for rows in (found, made.found))[MONTH].unique()
     inside = pl.col(MONTH).is_in(months.implode())
     found = found.filter(inside)
     kept = made.rows.filter(inside, pl.col("as_of") <= made.unchanged).drop(MONTH).collect()
@@ -56,10 +55,6 @@ def campaign_exposures(history: History, *, made: Made | None = None) -> tuple[p
     old = found.join(kept.select(*PAIR, "as_of", *features), on=[*PAIR, "as_of"])
     new = _with_features(history, found.join(kept, on=[*PAIR, "as_of"], how="anti"))
     return pl.concat([new, old.select(new.columns)]).sort("as_of", *reversed(PAIR)), months.to_list()
-
-
-def _month() -> pl.Expr:
-    return pl.col("as_of").dt.truncate("1mo").cast(pl.Date)
 
 
 def _with_features(history: History, found: pl.DataFrame) -> pl.DataFrame:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from lakehouse.gold.before import KEY, Keys, before
-from lakehouse.gold.history import DAY, EVENT_TYPES, History, month_starts
+from lakehouse.gold.history import EVENT_TYPES, History
+from lakehouse.gold.months import DAY, month_starts
 
 TABLE = "gold.customer_features"
 STEP = timedelta(days=30)

@@ -5,7 +5,7 @@ A build whose new rows are all later reads only the rows since then, and adds th
 
 from datetime import datetime, timedelta
 
-from lakehouse.gold.history import month_start
+from lakehouse.gold.months import month_start
 
 TABLE = "gold.customer_totals"
 LATENESS = timedelta(days=7)

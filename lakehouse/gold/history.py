@@ -3,21 +3,19 @@
 Every feature as of a moment is a sum, a first or a last over rows before it, see `gold.before`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import polars as pl
 
 from lakehouse.gold.before import Base
 from lakehouse.gold.changes import ALWAYS
 from lakehouse.gold.exposures import exposures
+from lakehouse.gold.frozen_lake import FrozenLake
 from lakehouse.silver.history import HISTORY
 from lakehouse.silver.split import bucket_of
-from lakehouse.storage import Lake
 
-DAY = timedelta(days=1)
 REACH = timedelta(days=180)
 """The longest of the windows that features look back for."""
 EVENT_TYPES = ("view", "click", "add_to_cart", "purchase")
@@ -33,31 +31,6 @@ LINE_COLUMNS = (
 )
 SALE = (pl.col("refund_flag").fill_null(0) == 0).alias("sale")
 SOURCES = ("silver.transactions", "silver.events", "silver.products", "silver.campaigns", HISTORY)
-
-
-@dataclass(frozen=True)
-class Silver:
-    """The tables at fixed versions, so that all tasks of a build see the same rows: silver's, and gold's made before.
-
-    clock: the data's clock, midnight after the newest transaction; first: the first transaction's moment.
-    """
-
-    lake: Lake
-    versions: Mapping[str, int]
-    buckets: int
-    first: datetime
-    clock: datetime
-    _scans: dict[str, pl.LazyFrame] = field(default_factory=dict, repr=False, compare=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the scans, which each process makes for itself."""
-        return self.__dict__ | {"_scans": {}}
-
-    def scan(self, table: str) -> pl.LazyFrame:
-        """A table's rows at the fixed version."""
-        if table not in self._scans:
-            self._scans[table] = self.lake.scan(table, self.versions[table])
-        return self._scans[table]
 
 
 @dataclass(frozen=True)
@@ -85,35 +58,20 @@ class History:
     attributes: pl.DataFrame
 
 
-def data_span(lake: Lake, version: int | None = None) -> tuple[datetime, datetime]:
-    """The first transaction's moment and the data's clock: the midnight after the newest transaction.
-
-    `version` is that of `silver.transactions`, the newest where none is given.
-    """
-    stamp = pl.col("timestamp")
-    span = (
-        lake.scan("silver.transactions", version)
-        .select(first=stamp.min(), last=stamp.max())
-        .collect(engine="streaming")
-    )
-    first, last = span.item(0, "first"), span.item(0, "last")
-    if first is None:
-        first = last = datetime(1970, 1, 1)
-    return first, datetime(last.year, last.month, last.day) + DAY
-
-
-def read_facts(silver: Silver, buckets: Sequence[int], since: datetime = ALWAYS, *, products: bool = False) -> Facts:
+def read_facts(
+    frozen: FrozenLake, buckets: Sequence[int], since: datetime = ALWAYS, *, products: bool = False
+) -> Facts:
     """Read the facts of some buckets, of events those since a moment and, where asked for, their products."""
     mine = pl.col("bucket").is_in(buckets)
-    transactions = silver.scan("silver.transactions").filter(mine).select(*LINE_COLUMNS, SALE)
-    events = silver.scan("silver.events").filter(mine, pl.col("timestamp") >= since)
+    transactions = frozen.scan("silver.transactions").filter(mine).select(*LINE_COLUMNS, SALE)
+    events = frozen.scan("silver.events").filter(mine, pl.col("timestamp") >= since)
     columns = (*EVENT_COLUMNS, "product_id") if products else EVENT_COLUMNS
     lines, told = pl.collect_all([transactions, _events(events.select(columns))])
     return Facts(lines, told)
 
 
 def history(
-    silver: Silver,
+    frozen: FrozenLake,
     facts: Facts,
     buckets: Sequence[int],
     *,
@@ -125,11 +83,11 @@ def history(
 
     Lines since the base, and since `marked_since`, are marked.
     """
-    mine = bucket_of("customer_id", silver.buckets).is_in(buckets)
+    mine = bucket_of("customer_id", frozen.buckets).is_in(buckets)
     linked = facts.lines.filter("sale", pl.col("campaign_id").is_not_null())
-    campaigns = silver.scan("silver.campaigns").collect()
-    found = exposures(facts.events, linked, campaigns, silver.clock, before=reached)
-    products = silver.scan("silver.products")
+    campaigns = frozen.scan("silver.campaigns").collect()
+    found = exposures(facts.events, linked, campaigns, frozen.clock, before=reached)
+    products = frozen.scan("silver.products")
     since = None if base is None else min(base.moment, marked_since)
     return History(
         base=base,
@@ -139,7 +97,7 @@ def history(
         events=facts.events,
         exposures=found,
         campaigns=campaigns,
-        attributes=_attributes(silver.scan(HISTORY).filter(mine)).collect(),
+        attributes=_attributes(frozen.scan(HISTORY).filter(mine)).collect(),
     )
 
 
@@ -212,14 +170,3 @@ def _attributes(history: pl.LazyFrame) -> pl.LazyFrame:
         is_male=(pl.col("gender").str.to_lowercase() == "male").cast(pl.Int64),
         loyalty_level=tier,
     ).sort("valid_from")
-
-
-def month_start(moment: datetime) -> datetime:
-    """The first midnight of a moment's month."""
-    return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-
-
-def month_starts(first: datetime, clock: datetime) -> list[datetime]:
-    """The first midnights of the months after `first`, up to the clock."""
-    months = pl.datetime_range(month_start(first), clock, "1mo", eager=True)
-    return [month for month in months.to_list() if first < month <= clock]

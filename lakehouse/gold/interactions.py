@@ -9,12 +9,11 @@ import polars as pl
 
 from lakehouse.errors import MissingTableError
 from lakehouse.gold.changes import LAYOUT
-from lakehouse.gold.history import DAY, Facts, month_start
+from lakehouse.gold.history import Facts
+from lakehouse.gold.months import DAY, month_of, month_start
 from lakehouse.silver.sidecars import BUCKETS
 
 TABLE = "gold.interactions"
-MONTH = "month"
-"""The first of the day's month, by which the table is partitioned."""
 HALF_LIFE_DAYS = 60.0
 PAIR = ["customer_id", "product_id"]
 SOURCES = ("silver.transactions", "silver.events", BUCKETS, LAYOUT)
@@ -52,7 +51,7 @@ def interactions(facts: Facts, since: datetime) -> pl.DataFrame:
         add_to_cart_count=pl.col("carted").sum().cast(pl.Int64),
         last_at=pl.col("timestamp").max(),
     )
-    by_month = totals.with_columns(pl.col("day").dt.month_start().alias(MONTH))
+    by_month = totals.with_columns(month_of("day"))
     return by_month.select(name for name in SCHEMA if name != "bucket").sort(*PAIR, "day").collect(engine="streaming")
 
 

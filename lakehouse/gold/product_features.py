@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from lakehouse.gold.history import DAY
+from lakehouse.gold.months import DAY
 from lakehouse.gold.product_weeks import week_start
 
 TABLE = "gold.product_features"

@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from lakehouse.gold.changes import LAYOUT
+from lakehouse.gold.months import MONTH, month_of
 from lakehouse.silver.sidecars import BUCKETS
 
 TABLE = "gold.product_weeks"
-MONTH = "month"
-"""The first of the month in which the week begins, by which the table is partitioned."""
 SOURCES = ("silver.transactions", "silver.products", BUCKETS, LAYOUT)
 """The parts of gold's state that the table rests on."""
 SPAN = timedelta(days=28)
@@ -98,7 +97,5 @@ def continued(rows: pl.LazyFrame | None, since: datetime, sums: Sold | None) -> 
     first = week_start(since).date()
     frames = [] if rows is None else [rows.filter(pl.col("week") < first).select(SCHEMA.names()).collect()]
     if sums is not None:
-        frames.append(
-            sums.weeks.with_columns(pl.col("week").dt.month_start().alias(MONTH)).select(SCHEMA.names()).cast(SCHEMA)
-        )
+        frames.append(sums.weeks.with_columns(month_of("week")).select(SCHEMA.names()).cast(SCHEMA))
     return pl.concat([SCHEMA.to_frame(), *frames])

@@ -10,14 +10,16 @@ import polars as pl
 from lakehouse.gold import campaign_exposures, customer_features, customer_totals, interactions
 from lakehouse.gold.before import Base
 from lakehouse.gold.changes import ALWAYS
-from lakehouse.gold.history import Silver, history, month_start, read_facts
+from lakehouse.gold.frozen_lake import FrozenLake
+from lakehouse.gold.history import history, read_facts
+from lakehouse.gold.months import MONTH, month_start
 from lakehouse.gold.product_weeks import Sold, sold, week_start
 from lakehouse.silver.split import bucket_of
 from lakehouse.staging import StagedFile, partition_text
 
 FEATURES, TOTALS = customer_features.TABLE, customer_totals.TABLE
 EXPOSURES, INTERACTIONS = campaign_exposures.TABLE, interactions.TABLE
-PLACE = {FEATURES: "as_of", TOTALS: "as_of", EXPOSURES: campaign_exposures.MONTH, INTERACTIONS: interactions.MONTH}
+PLACE = {FEATURES: "as_of", TOTALS: "as_of", EXPOSURES: MONTH, INTERACTIONS: MONTH}
 """The tables by customer, and the column by which the files of a bucket are told apart."""
 TOGETHER = 4
 """As many buckets are counted on from earlier totals in one task, since little of them is read."""
@@ -110,42 +112,42 @@ def _together(tasks: list[Task]) -> Task:
     return replace(tasks[0], buckets=buckets, unchanged=unchanged, since=since)
 
 
-def build_buckets(silver: Silver, task: Task) -> tuple[dict[str, Part], Sold | None]:
+def build_buckets(frozen: FrozenLake, task: Task) -> tuple[dict[str, Part], Sold | None]:
     """Stage the rows of each table that needs them, and tell what the buckets sold."""
     mine = pl.col("bucket").is_in(task.buckets)
     of_customers = bool(task.as_ofs or task.totals or task.exposures or task.sales)
     starts = [task.base or ALWAYS] if of_customers else []
     starts += [month_start(task.since)] if task.since else []
-    facts = read_facts(silver, task.buckets, min(starts), products=task.since is not None)
+    facts = read_facts(frozen, task.buckets, min(starts), products=task.since is not None)
     found: dict[str, Part] = {}
     sales = None
     if of_customers:
         base = made = None
         if task.base:
-            rows = silver.scan(TOTALS).filter(mine, pl.col("as_of") == task.base)
+            rows = frozen.scan(TOTALS).filter(mine, pl.col("as_of") == task.base)
             base = Base(task.base, rows.drop("bucket", "as_of").collect())
         if task.unchanged:
-            made = campaign_exposures.Made.of(silver.scan(EXPOSURES).filter(mine).drop("bucket"), task.unchanged)
+            made = campaign_exposures.Made.of(frozen.scan(EXPOSURES).filter(mine).drop("bucket"), task.unchanged)
         reached = made.holding if base and made else None
         marked = task.sales.marked_since if task.sales else datetime.max
-        past = history(silver, facts, task.buckets, base=base, reached=reached, marked_since=marked)
+        past = history(frozen, facts, task.buckets, base=base, reached=reached, marked_since=marked)
         if task.as_ofs or task.totals:
             features, totals = customer_features.with_totals(past, task.as_ofs, task.totals)
-            found[FEATURES] = _stage(silver, task, FEATURES, features, places=task.as_ofs)
-            found[TOTALS] = _stage(silver, task, TOTALS, totals, places=task.totals)
+            found[FEATURES] = _stage(frozen, task, FEATURES, features, places=task.as_ofs)
+            found[TOTALS] = _stage(frozen, task, TOTALS, totals, places=task.totals)
         if task.exposures:
             exposures, months = campaign_exposures.campaign_exposures(past, made=made)
-            found[EXPOSURES] = _stage(silver, task, EXPOSURES, exposures, places=months)
+            found[EXPOSURES] = _stage(frozen, task, EXPOSURES, exposures, places=months)
         if task.sales:
             sales = sold(past.lines, task.sales.since, task.sales.moments)
     if task.since:
         days = interactions.interactions(facts, task.since)
-        found[INTERACTIONS] = _stage(silver, task, INTERACTIONS, days, first=month_start(task.since).date())
+        found[INTERACTIONS] = _stage(frozen, task, INTERACTIONS, days, first=month_start(task.since).date())
     return found, sales
 
 
 def _stage(
-    silver: Silver,
+    frozen: FrozenLake,
     task: Task,
     table: str,
     rows: pl.DataFrame,
@@ -153,8 +155,8 @@ def _stage(
     places: Collection[object] | None = None,
     first: object = "",
 ) -> Part:
-    rows = rows.with_columns(bucket_of("customer_id", silver.buckets).alias("bucket"))
-    stage = silver.lake.stage(table, partition_by=["bucket", PLACE[table]])
+    rows = rows.with_columns(bucket_of("customer_id", frozen.buckets).alias("bucket"))
+    stage = frozen.lake.stage(table, partition_by=["bucket", PLACE[table]])
     files = stage.write(rows.lazy()) if rows.height else []
     texts = None if places is None else {partition_text(place) for place in places}
     return Part(task.buckets, rows.schema, files, texts, partition_text(first))

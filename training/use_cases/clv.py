@@ -49,7 +49,7 @@ def dataset(lake: Lake, *, refit: bool = False, window: int = 0, versions: Mappi
     import polars as pl
 
     from lakehouse.gold.customer_features import label_as_ofs
-    from lakehouse.gold.history import data_span
+    from lakehouse.gold.frozen_lake import data_span
     from lakehouse.query_examples import run_example
 
     versions = versions or {table: lake.version(table) for table in (FEATURES, TRANSACTIONS)}
