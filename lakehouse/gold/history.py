@@ -45,7 +45,7 @@ class Facts:
 class History:
     """Some buckets of customers.
 
-    lines: one row per transaction, by customer and time, see `_first_times`. events: one row per event, see `_events`.
+    lines: one row per transaction, see `_first_times`. events: one row per event, see `_events`.
     exposures: see `gold.exposures`. campaigns: as silver's. attributes: see `silver.customer_history`.
     With a `base`, events are those since it alone, and lines those since it and in the windows before it.
     """
@@ -137,21 +137,26 @@ def _first_times(lines: pl.DataFrame, products: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _first_times_since(lines: pl.DataFrame, products: pl.LazyFrame, moment: datetime) -> pl.DataFrame:
-    """As `_first_times`, the lines since a moment and those in the windows before it, whose marks say nothing."""
-    start, late = max(moment, ALWAYS + REACH) - REACH, pl.col("timestamp") >= moment
-    marked = _first_times(lines.filter(pl.col("timestamp") >= start), products)
-    earlier = lines.lazy().filter(pl.col("timestamp") < start, "sale").select("customer_id", "product_id")
-    marked = _unmarked(marked, "new_product", "product_id", late, earlier)
-    doubtful = marked.filter("new_category", late)["customer_id"].unique()
+    """As `_first_times`, the lines since a moment, and those in the windows before it, marked with orders alone."""
+    stamp, start = pl.col("timestamp"), max(moment, ALWAYS + REACH) - REACH
+    late = _first_times(lines.filter(stamp >= moment), products)
+    earlier = lines.lazy().filter(stamp < moment, "sale").select("customer_id", "product_id")
+    late = _unmarked(late, "new_product", "product_id", earlier)
+    doubtful = late.filter("new_category")["customer_id"].unique()
     of_these = earlier.filter(pl.col("customer_id").is_in(doubtful.implode()))
     kinds = of_these.join(_numbered(products), on="product_id").select("customer_id", "category")
-    return _unmarked(marked, "new_category", "category", late, kinds)
+    late = _unmarked(late, "new_category", "category", kinds)
+    first = pl.struct("customer_id", "timestamp", "sale").is_first_distinct()
+    windows = (
+        lines.filter(stamp >= start, stamp < moment).drop("campaign_id").with_columns(new_order=first & pl.col("sale"))
+    )
+    return pl.concat([windows, late], how="diagonal")
 
 
-def _unmarked(marked: pl.DataFrame, mark: str, kind: str, late: pl.Expr, earlier: pl.LazyFrame) -> pl.DataFrame:
-    """The lines without the mark of late ones whose customer and kind come among earlier ones."""
-    pair, rows = ["customer_id", kind], marked.with_row_index("row")
-    first = rows.filter(mark, late).select(*pair, "row")
+def _unmarked(late: pl.DataFrame, mark: str, kind: str, earlier: pl.LazyFrame) -> pl.DataFrame:
+    """The lines without the mark of those whose customer and kind come among earlier ones."""
+    pair, rows = ["customer_id", kind], late.with_row_index("row")
+    first = rows.filter(mark).select(*pair, "row")
     theirs = earlier.filter(pl.col("customer_id").is_in(first["customer_id"].unique().implode()))
     known = theirs.join(first.lazy(), on=pair).select("row").unique().collect(engine="streaming")["row"]
     return rows.with_columns(pl.col(mark) & ~pl.col("row").is_in(known.implode())).drop("row")
