@@ -121,13 +121,14 @@ def models(
     from grpc_server.settings import ServerSettings
     from training.model_list import DECISION_HEADER, HEADER, decision_rows, model_rows
     from training.registry import Registry
+    from training.use_cases import get
 
     settings = ServerSettings()
     if version is not None:
         if use_case is None:
             raise typer.BadParameter("a version is one of a use case: name that first")
         registry = Registry(settings)
-        card = registry.card(registry.version(use_case, version))
+        card = registry.card(registry.version(get(use_case).name, version))
         typer.echo(card or f"version {version} of {use_case} has no card: train it again")
         return
     rows = model_rows(settings, use_case)

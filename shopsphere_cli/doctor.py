@@ -26,16 +26,16 @@ def doctor(settings: ServerSettings) -> bool:
     well = True
     for name, check in checks.items():
         try:
-            console.print(f"ok     {name}: {check()}", markup=False)
+            console.print(f"ok     {name}: {check()}", markup=False, soft_wrap=True)
         except (ShopSphereError, OSError) as error:
             well = False
-            console.print(f"fault  {name}: {error}", markup=False)
+            console.print(f"fault  {name}: {error}", markup=False, soft_wrap=True)
     try:
         with Client(f"{settings.host}:{settings.grpc_port}") as client:
             served = ", ".join(f"{model['version']['name']} {model['version']['version']}" for model in client.models())
-        console.print(f"ok     server: serves {served or 'no model yet'}", markup=False)
+        console.print(f"ok     server: serves {served or 'no model yet'}", markup=False, soft_wrap=True)
     except ShopSphereError:
-        console.print(f"       server: none on port {settings.grpc_port} (`shopsphere serve` starts it)", markup=False)
+        console.print(f"       server: none on port {settings.grpc_port} (`shopsphere serve` starts it)", markup=False, soft_wrap=True)
     return well
 
 
@@ -56,8 +56,10 @@ def _lake(settings: ServerSettings) -> str:
     lake = Lake(settings)
     clock = data_clock(lake)
     there = {table: lake.exists(table) for table in tables()}
-    known = [table for table, entry in tables().items() if there[table] or not entry.optional]
-    return f"{sum(there.values())} of {len(known)} tables in {lake.root}, the data ends before {clock:%Y-%m-%d}"
+    absent = [table for table, entry in tables().items() if not there[table] and not entry.optional]
+    known = sum(there.values()) + len(absent)
+    lacking = f" (not there yet: {', '.join(absent)})" if absent else ""
+    return f"{known - len(absent)} of {known} tables{lacking} in {lake.root}, the data ends before {clock:%Y-%m-%d}"
 
 
 def _registry(settings: ServerSettings) -> str:

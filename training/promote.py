@@ -33,7 +33,7 @@ def promote(
 ) -> PromotionReport:
     """Judge a version, the newest trained one where none is given, against the champion on the same holdout rows.
 
-    Accepted, its recipe is fitted again on all elapsed labels, registered and made the champion; running servers
+    A version that was rolled back has to be named to be judged again. Accepted, its recipe is fitted again on all elapsed labels, registered and made the champion; running servers
     follow. Refused, the champion stays. Either is a row of the Delta table `promotions`.
     `data` spares reading the holdout again right after training.
 
@@ -47,8 +47,7 @@ def promote(
     versions = {info.version: info for info in registry.versions(use_case)}
     candidate = _candidate(use_case, versions, version)
     champion = next((info for info in versions.values() if "champion" in info.aliases), None)
-    if champion and candidate.version in (champion.version, _refit_of(champion)):
-        reason = f"it answers already, as version {champion.version}: train a new candidate first"
+    if reason := _not_judged(lake, versions, candidate, champion, chosen=version is not None):
         verdict = _verdict(candidate, champion, Decision(promote=False, reasons=[reason]), {})
         return promotions.record(lake, verdict, decided_by=decided_by)
     if progress:
@@ -122,6 +121,19 @@ def _candidate(use_case: str, versions: dict[int, VersionInfo], version: int | N
     if not trained:
         raise PromotionError(f"{use_case!r} has no trained candidate: run `shopsphere train {use_case}` first")
     return max(trained, key=lambda info: info.version)
+
+
+def _not_judged(
+    lake: Lake, versions: dict[int, VersionInfo], candidate: VersionInfo, champion: VersionInfo | None, *, chosen: bool
+) -> str:
+    """Why a candidate does not come before the gate; nothing where it does. A version `chosen` by number may return."""
+    if champion and candidate.version in (champion.version, _refit_of(champion)):
+        return f"it answers already, as version {champion.version}: train a new candidate first"
+    for number in () if chosen else sorted(promotions.rolled_back(lake, candidate.name)):
+        if number in versions and candidate.version in (number, _refit_of(versions[number])):
+            again = f"name it with --version {candidate.version} to let it answer again"
+            return f"it answered as version {number} and was rolled back: train a new candidate, or {again}"
+    return ""
 
 
 def _refit_of(info: VersionInfo) -> int | None:

@@ -82,6 +82,11 @@ def predecessor(lake: Lake, use_case: str, version: int) -> int | None:
     return None if rows.is_empty() else rows.item(-1, 0)
 
 
+def rolled_back(lake: Lake, use_case: str) -> set[int]:
+    """The versions that somebody took back from answering."""
+    return {row["from_version"] for row in decisions(lake, use_case) if row["decision"] == "rolled_back"}
+
+
 def decisions(lake: Lake, use_case: str) -> list[dict[str, Any]]:
     """The rows about a use case, oldest first; none where the table does not exist yet."""
     if not lake.exists(TABLE):

@@ -107,8 +107,15 @@ class Registry:
         Raises:
             RegistryError: there is no such version.
         """
-        with self._guard(f"find version {number} of {name!r}"):
-            return self._info(self._get(name, number))
+        with self._guard(f"find version {number} of {name!r}") as mlflow:
+            try:
+                return self._info(self._get(name, number))
+            except mlflow.exceptions.MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                raise RegistryError(
+                    f"{name!r} has no version {number}: `shopsphere models {name}` lists those that there are"
+                ) from error
 
     def aliases(self, name: str) -> dict[str, int]:
         """The versions that have a name, by that name; none where nothing was registered."""

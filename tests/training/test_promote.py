@@ -59,6 +59,19 @@ def test_a_model_goes_from_training_to_champion_and_back(shop_lake, settings):
     ]
 
 
+def test_what_was_rolled_back_returns_only_by_its_number(shop_lake, settings):
+    """Whoever took it back knew more than the gate."""
+    train(settings, "clv")
+    promote("clv", settings=settings)
+    rollback("clv", settings=settings)
+
+    again = promote("clv", settings=settings)
+    assert (again.decision, again.candidate, Registry(settings).champion("clv").version) == ("refused", 2, 1)
+    assert "version 3 and was rolled back" in again.reasons[0] and "--version 2" in again.reasons[0]
+
+    assert promote("clv", 2, settings=settings).decision == "promoted"
+
+
 def test_a_use_case_that_fails_is_reported_after_the_others(settings):
     """Without a lake nothing trains: the failure says what to do, and raises only when asked."""
     report = train_use_cases(settings, ["clv"], promote=True)

@@ -45,15 +45,17 @@ def test_a_trained_and_promoted_model_is_listed_beside_its_baseline(run, shop_la
     assert "clv version 4 repeats version 1" in run("train", "--like", "clv/1").stdout
     with pytest.raises(PromotionError, match="no version 9"):
         run("promote", "clv", "--version", "9")
+    with pytest.raises(RegistryError, match="no version 9: `shopsphere models clv`"):
+        run("models", "clv", "--version", "9")
     assert run("promote", "clv").exit_code == 1
     assert "rolled back to version 1" in run("rollback", "clv").stdout
 
 
-@pytest.mark.parametrize("command", ["train", "promote", "rollback"])
+@pytest.mark.parametrize("command", ["train", "promote", "rollback", "models --version 1"])
 def test_an_unknown_use_case_is_named(run, command):
     """Before the registry or the lake is touched."""
     with pytest.raises(UnknownUseCaseError, match="'weather'"):
-        run(command, "weather")
+        run(*command.split(), "weather")
 
 
 def test_an_unreachable_registry_is_one_line(run, monkeypatch):
