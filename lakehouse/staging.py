@@ -50,6 +50,7 @@ class Stage:
     """Lazy rows on their way into files of one table; `files` is filled when `sink` is collected.
 
     `partition_by` names the columns whose values choose the partition; `partition` fixes those that the rows lack.
+    Rows that differ in a column of `apart`, which is not stored, come into different files.
     """
 
     def __init__(
@@ -58,12 +59,13 @@ class Stage:
         storage_options: Mapping[str, Any],
         *,
         partition_by: Sequence[str] = (),
+        apart: Sequence[str] = (),
         partition: Mapping[str, object] | None = None,
     ) -> None:
         self.files: list[StagedFile] = []
         self._uri = uri
         self._options = dict(storage_options) or None
-        self._keys = list(partition_by)
+        self._keys, self._apart = list(partition_by), list(apart)
         self._fixed = {name: partition_text(value) for name, value in (partition or {}).items()}
         self._partitions: dict[str, dict[str, str]] = {}
 
@@ -71,7 +73,8 @@ class Stage:
         """The sink of rows, to be collected; alone or together with others over the same rows."""
         target: Any = f"{self._uri}/{self._path({})}"
         if self._keys:
-            target = pl.PartitionBy(self._uri, key=self._keys, include_key=False, file_path_provider=self._partition)
+            key = [*self._keys, *self._apart]
+            target = pl.PartitionBy(self._uri, key=key, include_key=False, file_path_provider=self._partition)
         return rows.sink_parquet(
             target,
             mkdir=True,
@@ -94,7 +97,8 @@ class Stage:
         return self.files
 
     def _partition(self, arguments: Any) -> str:
-        return self._path(arguments.partition_keys.row(0, named=True))
+        keys = arguments.partition_keys.row(0, named=True)
+        return self._path({name: keys[name] for name in self._keys})
 
     def _path(self, keys: Mapping[str, object]) -> str:
         values = self._fixed | {name: partition_text(value) for name, value in keys.items()}

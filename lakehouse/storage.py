@@ -174,10 +174,16 @@ class Lake:
             raise self._concurrent(table) from error
 
     def stage(
-        self, table: str, *, partition_by: Sequence[str] = (), partition: Mapping[str, object] | None = None
+        self,
+        table: str,
+        *,
+        partition_by: Sequence[str] = (),
+        apart: Sequence[str] = (),
+        partition: Mapping[str, object] | None = None,
     ) -> Stage:
-        """A stage for new files of the table, which `commit` makes part of it."""
-        return Stage(self.uri(table), self.settings.scan_options, partition_by=partition_by, partition=partition)
+        """A stage for new files of the table, see `Stage`, which `commit` makes part of it."""
+        options = self.settings.scan_options
+        return Stage(self.uri(table), options, partition_by=partition_by, apart=apart, partition=partition)
 
     def files(self, table: str, version: int | None = None) -> list[StagedFile]:
         """The data files of a version; none where the table does not exist."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -14,6 +14,9 @@ from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
 
 QUARANTINE = "silver.quarantine"
+RECENT = timedelta(days=60)
+"""A piece's rows before its last days are in files of their own: builds that count on from totals of a month's start
+skip them whole, however the rows of an export are ordered."""
 DIMENSIONS = {"customers": ["customer_id", "signup_date"], "products": ["product_id", "base_price", "launch_date"]}
 DIMENSIONS["campaigns"] = ["campaign_id", "channel", "start_date", "end_date"]
 """What rules over a row look up in other tables."""
@@ -71,11 +74,14 @@ def split(lake: Lake, piece: Piece) -> Split:
         rejected = lake.stage(QUARANTINE).write(rejected_rows(rows, piece.table, piece.batch))
     counts = texts.counts | whole.select(pl.col(mended.keys()).sum()).row(0, named=True)
     counts |= _warnings(lake, good.lazy(), piece.table)
-    divided = {"bucket": bucket_of("customer_id", piece.buckets)} if piece.table in FACTS else {}
+    facts = piece.table in FACTS
+    divided = {"bucket": bucket_of("customer_id", piece.buckets)} if facts else {}
+    apart = {"recent": pl.col("timestamp") >= pl.col("timestamp").max() - RECENT} if facts else {}
     origin = {"source_file": pl.lit(piece.source_file), "loaded_at": pl.lit(piece.loaded_at)}
     placed = good.lazy().with_columns(**origin, **divided).select(schema(piece.table).names())
-    files = lake.stage(f"silver.{piece.table}", partition_by=list(divided)).write(placed)
-    since = placed.group_by(*divided).agg(pl.col("timestamp").min()).collect() if divided else pl.DataFrame()
+    stage = lake.stage(f"silver.{piece.table}", partition_by=list(divided), apart=list(apart))
+    files = stage.write(placed.with_columns(**apart))
+    since = placed.group_by(*divided).agg(pl.col("timestamp").min()).collect() if facts else pl.DataFrame()
     return Split(files, rejected, {rule: count for rule, count in counts.items() if count}, dict(since.iter_rows()))
 
 
