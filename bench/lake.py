@@ -120,7 +120,11 @@ def report(folder: Path, rounds: int, cases: list[str]) -> None:
         if over in found and under in found:
             ratios = [a["seconds"] / b["seconds"] for a, b in zip(found[over], found[under], strict=True)]
             middle_ratio = statistics.median(ratios)
-            print(f"{name:58} {goal:>12}  {middle_ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+            print(f"{name:58} {goal:>12}  {_figure(middle_ratio)} ({_figure(min(ratios))} to {_figure(max(ratios))})")
+
+
+def _figure(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio >= 1 else f"{ratio:.3f}"
 
 
 def fresh(folder: Path, name: str, of: str | None = None) -> Lake:

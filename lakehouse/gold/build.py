@@ -88,6 +88,7 @@ class Gold:
         for table, columns in PARTITIONS.items():
             lake.repartition(table, LAID_OUT, columns)
         self._base = {table: lake.version(table) if lake.exists(table) else None for table in PARTITIONS}
+        self._files = {table: lake.files(table) for table in PARTITIONS}
         self._state = state(lake)
         versions = {table: lake.version(table) for table in SOURCES}
         versions |= {table: version for table, version in self._base.items() if version is not None}
@@ -103,7 +104,7 @@ class Gold:
         usual = {FEATURES: customer_features.as_ofs(first, clock), PRODUCTS: [clock]}
         wanted = {table: self._wanted(table, moments) for table, moments in usual.items()}
         wanted[TOTALS] = set(customer_totals.as_ofs(first, clock))
-        present = {table: present_as_ofs(self._lake, table) for table in wanted}
+        present = {table: _as_ofs(self._files[table]) for table in wanted}
         sales = self._sales(wanted[PRODUCTS], present[PRODUCTS])
         tasks = list(grouped(self._tasks(wanted, present, sales)))
         made: dict[str, list[Part]] = {table: [] for table in PLACE}
@@ -144,7 +145,7 @@ class Gold:
     def _by_customer(self, table: str, parts: Sequence[Part], wanted: Collection[datetime] | None) -> None:
         """Commit what tasks made of a table; of those with as_ofs, only the wanted ones stay."""
         kept = None if wanted is None else {partition_text(moment) for moment in wanted}
-        gone = _replaced(self._lake.files(table), PLACE[table], parts, kept)
+        gone = _replaced(self._files[table], PLACE[table], parts, kept)
         files = [file for part in parts for file in part.files]
         self._commit(table, parts[0].schema if parts else None, files, gone)
 
@@ -154,14 +155,14 @@ class Gold:
         known = self._base[WEEKS] is not None and since > ALWAYS
         weeks = product_weeks.continued(self.frozen.scan(WEEKS) if known else None, since, sums)
         month = month_start(product_weeks.week_start(since)).date()
-        stale = [file for file in self._lake.files(WEEKS) if file.partition["month"] >= partition_text(month)]
+        stale = [file for file in self._files[WEEKS] if file.partition["month"] >= partition_text(month)]
         late = weeks.filter(pl.col("month") >= month).sort(product_weeks.KEY)
         self._commit(WEEKS, weeks.schema, self._stage(WEEKS, late), stale)
         products = self.frozen.scan("silver.products").collect()
         latest = zip(moments, sums.latest if sums else (), strict=True)
         rows = [product_features.product_features(weeks, sold, products, moment) for moment, sold in latest]
         kept = {partition_text(moment) for moment in wanted - {*moments}}
-        gone = [file for file in self._lake.files(PRODUCTS) if file.partition["as_of"] not in kept]
+        gone = [file for file in self._files[PRODUCTS] if file.partition["as_of"] not in kept]
         files = self._stage(PRODUCTS, pl.concat(rows)) if rows else []
         self._commit(PRODUCTS, rows[0].schema if rows else None, files, gone)
 
@@ -170,7 +171,7 @@ class Gold:
 
     def _wanted(self, table: str, usual: Sequence[datetime]) -> set[datetime]:
         """The usual as_ofs, those asked for now and before, and those of labels until the data's clock moves."""
-        present = present_as_ofs(self._lake, table)
+        present = _as_ofs(self._files[table])
         wanted = set(usual) | self._extra
         recorded = self._lake.transactions(table, [_asked(moment) for moment in present - wanted])
         wanted |= {moment for moment in present - wanted if recorded[_asked(moment)] is not None}
@@ -194,7 +195,7 @@ class Gold:
             return
         if schema is None:
             schema = self._lake.scan(table).collect_schema()
-        anew = self._lake.exists(table) and len(remove) == len(self._lake.files(table))
+        anew = self._base[table] is not None and len(remove) == len(self._files[table])
         gone, by = None if anew else remove, PARTITIONS[table]
         self._lake.commit(table, schema, add=add, remove=gone, partition_by=by, app=app, base=self._base[table])
         if add or remove:
@@ -223,4 +224,8 @@ def _asked(moment: datetime) -> str:
 
 def present_as_ofs(lake: Lake, table: str) -> set[datetime]:
     """The moments that a table has; none where it does not exist."""
-    return {datetime.fromisoformat(file.partition["as_of"]) for file in lake.files(table) if "as_of" in file.partition}
+    return _as_ofs(lake.files(table))
+
+
+def _as_ofs(files: Sequence[StagedFile]) -> set[datetime]:
+    return {datetime.fromisoformat(file.partition["as_of"]) for file in files if "as_of" in file.partition}

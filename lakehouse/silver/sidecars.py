@@ -6,14 +6,16 @@ So a batch that never came, or that lost a race, leaves nothing.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache, partial
 
 import polars as pl
 
 from lakehouse.contracts import TABLES, rules
 from lakehouse.errors import ConcurrentBuildError
+from lakehouse.parallel import side_by_side
 from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
@@ -49,22 +51,28 @@ def named(batch: int, files: Mapping[str, Sequence[StagedFile]]) -> dict[str, st
 def settle(lake: Lake, tables: Collection[str] = tuple(TABLES)) -> None:
     """Make the rows of the tables' last batches part of the tables here, if they are not."""
     recorded = {f"silver.{table}": lake.transactions(f"silver.{table}", [BATCH, REBUILT]) for table in tables}
-    staged: dict[str, dict[str, list[StagedFile]]] = {}
-    for sidecar, schema in SIDECARS.items():
-        base = lake.version(sidecar) if lake.exists(sidecar) else None
-        settled = lake.transactions(sidecar, recorded)
-        due = {silver: last for silver, of in recorded.items() if (last := of[BATCH] or 0) > (settled[silver] or 0)}
-        staged |= {silver: _staged(lake, silver, last) for silver, last in due.items() if silver not in staged}
-        files = [file for silver in due for file in staged[silver].get(sidecar, ())]
-        try:
-            if due:
-                lake.commit(sidecar, schema, add=files, app=due, base=base)
-        except ConcurrentBuildError:  # another run has settled some of them
-            return settle(lake, tables)
-        for silver, of in recorded.items():
-            if first := of[REBUILT]:
-                _delete_earlier(lake, sidecar, silver.removeprefix("silver."), first)
-    return None
+    staged = cache(lambda silver: _staged(lake, silver, recorded[silver][BATCH] or 0))
+    list(side_by_side(partial(_settle, lake, recorded, staged), SIDECARS))
+
+
+def _settle(
+    lake: Lake,
+    recorded: Mapping[str, Mapping[str, int | None]],
+    staged: Callable[[str], Mapping[str, Sequence[StagedFile]]],
+    sidecar: str,
+) -> None:
+    base = lake.version(sidecar) if lake.exists(sidecar) else None
+    settled = lake.transactions(sidecar, recorded)
+    due = {silver: last for silver, of in recorded.items() if (last := of[BATCH] or 0) > (settled[silver] or 0)}
+    files = [file for silver in due for file in staged(silver).get(sidecar, ())]
+    try:
+        if due:
+            lake.commit(sidecar, SIDECARS[sidecar], add=files, app=due, base=base)
+    except ConcurrentBuildError:  # another run has settled some of them
+        _settle(lake, recorded, staged, sidecar)
+    for silver, of in recorded.items():
+        if first := of[REBUILT]:
+            _delete_earlier(lake, sidecar, silver.removeprefix("silver."), first)
 
 
 def _delete_earlier(lake: Lake, sidecar: str, table: str, first: int) -> None:
