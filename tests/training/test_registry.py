@@ -81,7 +81,7 @@ def test_a_changed_artifact_is_refused(registry, tmp_path):
 
 def test_an_unknown_version_is_one_clear_line(registry):
     """The message names what was looked for."""
-    with pytest.raises(RegistryError, match="version 99 of 'found'"):
+    with pytest.raises(RegistryError, match="'found' has no version 99"):
         registry.version("found", 99)
 
 
