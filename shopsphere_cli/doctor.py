@@ -35,7 +35,11 @@ def doctor(settings: ServerSettings) -> bool:
             served = ", ".join(f"{model['version']['name']} {model['version']['version']}" for model in client.models())
         console.print(f"ok     server: serves {served or 'no model yet'}", markup=False, soft_wrap=True)
     except ShopSphereError:
-        console.print(f"       server: none on port {settings.grpc_port} (`shopsphere serve` starts it)", markup=False, soft_wrap=True)
+        console.print(
+            f"       server: none on port {settings.grpc_port} (`shopsphere serve` starts it)",
+            markup=False,
+            soft_wrap=True,
+        )
     return well
 
 
