@@ -33,8 +33,9 @@ def promote(
 ) -> PromotionReport:
     """Judge a version, the newest trained one where none is given, against the champion on the same holdout rows.
 
-    A version that was rolled back has to be named to be judged again. Accepted, its recipe is fitted again on all elapsed labels, registered and made the champion; running servers
-    follow. Refused, the champion stays. Either is a row of the Delta table `promotions`.
+    One that was rolled back has to be named to be judged again. Accepted, its recipe is fitted again on all elapsed
+    labels, registered and made the champion; running servers follow. Refused, the champion stays. Either is a row of
+    the Delta table `promotions`.
     `data` spares reading the holdout again right after training.
 
     Raises:
