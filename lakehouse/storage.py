@@ -1,18 +1,15 @@
 """The one door to Delta: every table of the lake is read and committed through `Lake`."""
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError
 
-from lakehouse.errors import ConcurrentBuildError, MissingTableError
-from lakehouse.failures import storage_failures
-from lakehouse.settings import Settings
+from lakehouse.errors import ConcurrentBuildError
+from lakehouse.open_tables import OpenTables
 from lakehouse.staging import Stage, StagedFile
 
 T = TypeVar("T")
@@ -24,66 +21,15 @@ RETRIES = 1_000
 """How often a commit is tried again behind others; a starved one of sixteen writers lost 100 races running."""
 ATTEMPTS = 100
 """How often an append looks anew at what is there, after others have changed more than rows."""
-LOOKS_AT_ONCE = 8
 COMMIT_ID = "commit_id"
 """Names each commit in the log, so that one whose answer got lost is known for what it is."""
 
 
-class Lake:
+class Lake(OpenTables):
     """The Delta tables under one root, named as in SQL: `gold.customer_features`, `predictions`.
 
     Every commit is atomic: a reader sees a table before it or after it, never between.
     """
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.root = settings.lake_uri
-        self.storage_options = settings.storage_options
-        self._followed: dict[str, DeltaTable] = {}
-        self._read: dict[str, DeltaTable] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the open tables, which cannot go to another process."""
-        return self.__dict__ | {"_followed": {}, "_read": {}}
-
-    def uri(self, table: str) -> str:
-        """The folder or address of a table."""
-        return f"{self.root}/{table.replace('.', '/')}"
-
-    def exists(self, table: str) -> bool:
-        """Whether the table was ever written."""
-        return table in self._followed or self._guard(
-            lambda: DeltaTable.is_deltatable(self.uri(table), self.storage_options)
-        )
-
-    def delta(self, table: str, version: int | None = None) -> DeltaTable:
-        """The table at a version, the newest where none is given.
-
-        Raises:
-            MissingTableError: the table does not exist.
-        """
-        try:
-            return self._guard(
-                lambda: DeltaTable(self.uri(table), version=version, storage_options=self.storage_options)
-            )
-        except TableNotFoundError as error:
-            raise MissingTableError(
-                f"table {table!r} does not exist in {self.root}: run `shopsphere ingest` and `shopsphere build` first"
-            ) from error
-
-    def look(self, tables: Iterable[str]) -> None:
-        """Open the tables that exist, or bring them up to date, all at once: a store answers many as soon as one."""
-
-        def one(table: str) -> None:
-            with suppress(MissingTableError):
-                self._follow(table)
-
-        with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
-            list(pool.map(one, tables))
-
-    def version(self, table: str) -> int:
-        """The newest version of a table."""
-        return int(self._follow(table).version())
 
     def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
         """The rows of a table, lazily; filters and columns are pushed into the files."""
@@ -255,25 +201,6 @@ class Lake:
         delta = self._follow(table)
         return self._guard(lambda: delta.history(delta.version() - since)) if delta.version() > since else []
 
-    def failures(self) -> AbstractContextManager[None]:
-        """Within it, what fails in the storage is a StorageError; for rows that are read lazily."""
-        return storage_failures(f"the lake at {self.root}")
-
-    def _follow(self, table: str) -> DeltaTable:
-        """The table kept open, and brought up to date by the new commits alone: a build asks hundreds of times."""
-        if table in self._followed:
-            self._guard(self._followed[table].update_incremental)
-        else:
-            self._followed[table] = self.delta(table)
-        return self._followed[table]
-
-    def _at(self, table: str, version: int) -> DeltaTable:
-        """The table at a version, which nobody may move; kept for the next one who reads the same."""
-        kept = self._read.get(table)
-        if kept is None or kept.version() != version:
-            kept = self._read[table] = self.delta(table, version)
-        return kept
-
     def _made(
         self,
         table: str,
@@ -324,10 +251,6 @@ class Lake:
                 storage_options=self.storage_options or None,
                 **{key: value for key, value in options.items() if value is not None},
             )
-
-    def _guard(self, call: Callable[[], T]) -> T:
-        with self.failures():
-            return call()
 
 
 def _arrow(schema: pl.Schema) -> Any:

@@ -1,0 +1,93 @@
+"""Delta tables kept open: each newest version is followed by its new commits, and a version that is read stays."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
+from typing import Any, TypeVar
+
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from lakehouse.errors import MissingTableError
+from lakehouse.failures import storage_failures
+from lakehouse.settings import Settings
+
+T = TypeVar("T")
+LOOKS_AT_ONCE = 8
+
+
+class OpenTables:
+    """The tables under one root: to open one is to read its log, which a build would do for every question."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.root = settings.lake_uri
+        self.storage_options = settings.storage_options
+        self._followed: dict[str, DeltaTable] = {}
+        self._read: dict[str, DeltaTable] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the open tables, which cannot go to another process."""
+        return self.__dict__ | {"_followed": {}, "_read": {}}
+
+    def uri(self, table: str) -> str:
+        """The folder or address of a table."""
+        return f"{self.root}/{table.replace('.', '/')}"
+
+    def exists(self, table: str) -> bool:
+        """Whether the table was ever written."""
+        return table in self._followed or self._guard(
+            lambda: DeltaTable.is_deltatable(self.uri(table), self.storage_options)
+        )
+
+    def delta(self, table: str, version: int | None = None) -> DeltaTable:
+        """The table at a version, the newest where none is given.
+
+        Raises:
+            MissingTableError: the table does not exist.
+        """
+        try:
+            return self._guard(
+                lambda: DeltaTable(self.uri(table), version=version, storage_options=self.storage_options)
+            )
+        except TableNotFoundError as error:
+            raise MissingTableError(
+                f"table {table!r} does not exist in {self.root}: run `shopsphere ingest` and `shopsphere build` first"
+            ) from error
+
+    def look(self, tables: Iterable[str]) -> None:
+        """Open the tables that exist, or bring them up to date, all at once: a store answers many as soon as one."""
+
+        def one(table: str) -> None:
+            with suppress(MissingTableError):
+                self._follow(table)
+
+        with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+            list(pool.map(one, tables))
+
+    def version(self, table: str) -> int:
+        """The newest version of a table."""
+        return int(self._follow(table).version())
+
+    def failures(self) -> AbstractContextManager[None]:
+        """Within it, what fails in the storage is a StorageError; for rows that are read lazily."""
+        return storage_failures(f"the lake at {self.root}")
+
+    def _follow(self, table: str) -> DeltaTable:
+        """The table kept open, and brought up to date by the new commits alone: a build asks hundreds of times."""
+        if table in self._followed:
+            self._guard(self._followed[table].update_incremental)
+        else:
+            self._followed[table] = self.delta(table)
+        return self._followed[table]
+
+    def _at(self, table: str, version: int) -> DeltaTable:
+        """The table at a version, which nobody may move; kept for the next one who reads the same."""
+        kept = self._read.get(table)
+        if kept is None or kept.version() != version:
+            kept = self._read[table] = self.delta(table, version)
+        return kept
+
+    def _guard(self, call: Callable[[], T]) -> T:
+        with self.failures():
+            return call()
