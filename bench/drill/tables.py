@@ -3,22 +3,25 @@
 import polars as pl
 from polars.testing import assert_frame_equal
 
-from lakehouse.contracts import TABLES
+from lakehouse.contracts import TABLES, key_of
 from lakehouse.quarantine import by_file
+from lakehouse.silver.history import HISTORY
 from lakehouse.storage import Lake
 
-KEYS = {
-    **{f"bronze.{table}": ["source_file", "source_line"] for table in TABLES},
-    **{f"silver.{table}": [next(iter(columns))] for table, columns in TABLES.items()},
-    "silver.customer_history": ["customer_id", "valid_from"],
-    "silver.quarantine": ["table", "source_file", "source_line", "rule"],
-    "silver.checks": ["table", "batch", "rule"],
+ROW_KEYS = {f"silver.{table}": [key_of(table)] for table in TABLES} | {
+    HISTORY: ["customer_id", "valid_from"],
     "gold.customer_features": ["customer_id", "as_of"],
     "gold.customer_totals": ["customer_id", "as_of"],
     "gold.product_weeks": ["product_id", "week"],
     "gold.product_features": ["product_id", "as_of"],
     "gold.campaign_exposures": ["customer_id", "campaign_id"],
     "gold.interactions": ["customer_id", "product_id", "day"],
+}
+"""What a row of silver or gold is one of."""
+KEYS = ROW_KEYS | {
+    **{f"bronze.{table}": ["source_file", "source_line"] for table in TABLES},
+    "silver.quarantine": ["table", "source_file", "source_line", "rule"],
+    "silver.checks": ["table", "batch", "rule"],
 }
 STORED = ("bucket", "loaded_at")
 """Columns that say when and how a row was stored, and nothing of the shop."""

@@ -2,24 +2,14 @@
 
 from polars.testing import assert_frame_equal
 
+from bench.drill.tables import ROW_KEYS
 from lakehouse.build import build
-from lakehouse.contracts import REQUIRED, TABLES
+from lakehouse.contracts import REQUIRED
 from lakehouse.ingest import ingest
 from lakehouse.settings import Settings
-from lakehouse.silver.history import HISTORY
 from lakehouse.storage import Lake
 
-KEYS = {
-    **{f"silver.{table}": [next(iter(columns))] for table, columns in TABLES.items()},
-    HISTORY: ["customer_id", "valid_from"],
-    "silver.quarantine": ["table", "source_file", "source_line", "loaded_at"],
-    "gold.customer_features": ["customer_id", "as_of"],
-    "gold.customer_totals": ["customer_id", "as_of"],
-    "gold.product_features": ["product_id", "as_of"],
-    "gold.product_weeks": ["product_id", "week"],
-    "gold.campaign_exposures": ["customer_id", "campaign_id"],
-    "gold.interactions": ["customer_id", "product_id", "day"],
-}
+KEYS = ROW_KEYS | {"silver.quarantine": ["table", "source_file", "source_line", "loaded_at"]}
 RUN_BOOKKEEPING = ["bucket", "batch", "loaded_at", "source_file", "source_line", "valid_from"]
 
 
