@@ -5,18 +5,17 @@ from pathlib import Path
 
 import polars as pl
 
-from lakehouse.gold.changes import state
 from lakehouse.gold.customer_features import SPANS, customer_features
 from lakehouse.gold.frozen_lake import FrozenLake, data_span
 from lakehouse.gold.history import (
     EVENT_COLUMNS,
     EVENT_TYPES,
     LINE_COLUMNS,
-    SOURCES,
     history,
     read_facts,
 )
 from lakehouse.parallel import side_by_side
+from lakehouse.silver.sidecars import BUCKETS
 from lakehouse.storage import Lake
 
 LINES = [*LINE_COLUMNS, "refund_flag"]
@@ -25,10 +24,7 @@ EVENTS = [*EVENT_COLUMNS]
 
 def gold(lake: Lake, moments: list[datetime], target: Path) -> None:
     """What a build does for the given as_ofs, bucket by bucket."""
-    built = state(lake)
-    first, clock = data_span(lake)
-    versions = {table: lake.version(table) for table in SOURCES}
-    frozen = FrozenLake(lake, versions, built["buckets"], first, clock)
+    frozen = FrozenLake.of(lake)
 
     def one(bucket: int) -> pl.DataFrame:
         rows = customer_features(history(frozen, read_facts(frozen, [bucket]), [bucket]), moments)
@@ -41,7 +37,7 @@ def gold(lake: Lake, moments: list[datetime], target: Path) -> None:
 
 def decode(lake: Lake) -> None:
     """Read the columns that the features need, and nothing else."""
-    for bucket in range(state(lake)["buckets"]):
+    for bucket in range(lake.transaction("silver.events", BUCKETS) or 1):
         mine = pl.col("bucket") == bucket
         lake.scan("silver.events").filter(mine).select(EVENTS).collect()
         lake.scan("silver.transactions").filter(mine).select(LINES).collect()

@@ -51,19 +51,25 @@ class OpenTables:
                 lambda: DeltaTable(self.uri(table), version=version, storage_options=self.storage_options)
             )
         except TableNotFoundError as error:
-            raise MissingTableError(
-                f"table {table!r} does not exist in {self.root}: run `shopsphere ingest` and `shopsphere build` first"
-            ) from error
+            raise self.missing(table) from error
 
-    def look(self, tables: Iterable[str]) -> None:
-        """Open the tables that exist, or bring them up to date, all at once: a store answers many as soon as one."""
+    def missing(self, table: str) -> MissingTableError:
+        """The error that says that a table does not exist."""
+        advice = "run `shopsphere ingest` and `shopsphere build` first"
+        return MissingTableError(f"table {table!r} does not exist in {self.root}: {advice}")
+
+    def look(self, tables: Iterable[str]) -> dict[str, int]:
+        """The newest versions of those tables that exist, opened all at once: a store answers many as soon as one."""
+        found: dict[str, int] = {}
 
         def one(table: str) -> None:
             with suppress(MissingTableError):
-                self._follow(table)
+                version = self.version(table)
+                found[table] = self._at(table, version).version()
 
         with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
             list(pool.map(one, tables))
+        return found
 
     def version(self, table: str) -> int:
         """The newest version of a table."""

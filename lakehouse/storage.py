@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lakehouse.errors import ConcurrentBuildError
 from lakehouse.open_tables import OpenTables
@@ -45,7 +45,11 @@ class Lake(OpenTables):
         if not self.exists(table):
             return dict.fromkeys(app_ids)
         delta = self._follow(table) if version is None else self._at(table, version)
-        return {app_id: delta.transaction_version(app_id) for app_id in app_ids}
+        try:
+            return {app_id: delta.transaction_version(app_id) for app_id in app_ids}
+        except DeltaError:  # since it was opened, `forget` has put a checkpoint in the place of the log that this reads
+            delta = self.delta(table, version)
+            return self._guard(lambda: {app_id: delta.transaction_version(app_id) for app_id in app_ids})
 
     def append(
         self, table: str, frame: pl.DataFrame, *, app: Mapping[str, int] | None = None, partition_by: str | None = None
@@ -170,10 +174,10 @@ class Lake(OpenTables):
             ConcurrentBuildError: since `base`, somebody else committed under one of the application ids, removed one
                 of the files, or, where all files are to go, changed the table at all.
         """
-        newest = self._made(table, schema, partition_by, KEEP_LOG)
-        delta = newest if base == NEWEST else self.delta(table, base or 0)
+        newest = self._made(table, schema, partition_by, KEEP_LOG) if base in (None, NEWEST) else None
+        delta = newest if newest and base == NEWEST else self._at(table, base or 0)
         before = delta.version()
-        if remove is None and newest.version() > before:
+        if remove is None and self.version(table) > before:
             raise self._concurrent(table)
         own = {**(metadata or {}), COMMIT_ID: str(uuid.uuid4())}
         actions: list[Any] = [*(file.add() for file in add), *(file.remove() for file in remove or ())]
@@ -192,9 +196,12 @@ class Lake(OpenTables):
                 raise self._concurrent(table) from error
 
     def repartition(self, table: str, schema: pl.Schema, partition_by: Sequence[str]) -> None:
-        """Empty a table whose files are divided by other columns, in a version of its own: no later commit can."""
-        if self.exists(table) and self._follow(table).metadata().partition_columns != list(partition_by):
-            self._create(table, schema, partition_by, KEEP_LOG, mode="overwrite")
+        """Empty a table, in a version of its own, and divide its files by other columns, which no later commit can."""
+        self._create(table, schema, partition_by, KEEP_LOG, mode="overwrite")
+
+    def partitioned_by(self, table: str, version: int) -> list[str]:
+        """The columns by which a version's files are divided."""
+        return list(self._at(table, version).metadata().partition_columns)
 
     def history(self, table: str, *, since: int = -1) -> list[dict[str, Any]]:
         """What is known of the commits after a version, the newest first, with the metadata recorded with each."""

@@ -8,9 +8,8 @@ import polars as pl
 
 from lakehouse.errors import ConcurrentBuildError, ConfigurationError
 from lakehouse.gold import customer_features, customer_totals, interactions, product_features, product_weeks
-from lakehouse.gold.changes import ALWAYS, CLOCK, built_clock, changes, state
-from lakehouse.gold.frozen_lake import FrozenLake, data_span
-from lakehouse.gold.history import SOURCES
+from lakehouse.gold.changes import ALWAYS, CLOCK, changes, clock_of
+from lakehouse.gold.frozen_lake import FrozenLake
 from lakehouse.gold.months import MONTH, month_start
 from lakehouse.gold.product_weeks import Sold, added
 from lakehouse.gold.tasks import (
@@ -26,7 +25,6 @@ from lakehouse.gold.tasks import (
     grouped,
 )
 from lakehouse.parallel import Run, side_by_side
-from lakehouse.silver.sidecars import BUCKETS, CHANGES
 from lakehouse.staging import StagedFile, partition_text
 from lakehouse.storage import Lake
 from lakehouse.wording import counted
@@ -79,24 +77,23 @@ class Gold:
     """One build of gold: knows what is stale, has it computed, and commits each table once."""
 
     def __init__(self, lake: Lake, extra: set[datetime], labels: Collection[str], say: Callable[[str], None]) -> None:
-        lake.look([*SOURCES, CHANGES, *PARTITIONS])
-        first, clock = data_span(lake)
+        frozen = FrozenLake.of(lake, made=PARTITIONS)
+        there = frozen.versions.keys() & PARTITIONS
+        if earlier := [table for table in there if frozen.partitioned_by(table) != PARTITIONS[table]]:
+            for table in earlier:
+                lake.repartition(table, LAID_OUT, PARTITIONS[table])
+            frozen = FrozenLake.of(lake, made=PARTITIONS)
+        self.frozen = frozen
         for moment in extra:
-            if not first < moment <= clock:
-                raise ConfigurationError(f"no features as of {moment}: the data begins {first} and ends before {clock}")
+            if not frozen.first < moment <= frozen.clock:
+                span = f"the data begins {frozen.first} and ends before {frozen.clock}"
+                raise ConfigurationError(f"no features as of {moment}: {span}")
         self._lake, self._say, self._extra, self._labels = lake, say, extra, labels
-        for table, columns in PARTITIONS.items():
-            lake.repartition(table, LAID_OUT, columns)
-        self._base = {table: lake.version(table) if lake.exists(table) else None for table in PARTITIONS}
-        self._files = {table: lake.files(table) for table in PARTITIONS}
-        self._state = state(lake)
-        versions = {table: lake.version(table) for table in SOURCES}
-        versions |= {table: version for table, version in self._base.items() if version is not None}
-        self.frozen = FrozenLake(lake, versions, self._state[BUCKETS], first, clock)
+        self._files = {table: frozen.files(table) for table in PARTITIONS}
         self.rows: dict[str, int] = {}
-        sources = dict.fromkeys(PARTITIONS, tuple(self._state))
+        sources = dict.fromkeys(PARTITIONS, tuple(frozen.state))
         sources |= {INTERACTIONS: interactions.SOURCES, WEEKS: product_weeks.SOURCES}
-        self._changes = changes(lake, sources, self._state)
+        self._changes = changes(frozen, sources, frozen.state)
 
     def build(self, run: Run) -> None:
         """Bring all tables up to date."""
@@ -124,7 +121,7 @@ class Gold:
     ) -> Iterable[Task]:
         clock = self._clock(EXPOSURES)
         exposures = bool(self._changes[EXPOSURES].since) or clock != self.frozen.clock
-        for bucket in range(self._state[BUCKETS]):
+        for bucket in range(self.frozen.buckets):
             since = {table: self._changes[table].since.get(bucket, datetime.max) for table in PLACE}
             as_ofs = _stale(wanted[FEATURES], present[FEATURES], since[FEATURES])
             totals = _stale(wanted[TOTALS], present[TOTALS], since[TOTALS])
@@ -152,7 +149,7 @@ class Gold:
     def _products(self, wanted: set[datetime], sales: Sales | None, sums: Sold | None) -> None:
         """Commit products' weeks, from the first one that differs on, and their features."""
         since, moments = (sales.since, sales.moments) if sales else (datetime.max, ())
-        known = self._base[WEEKS] is not None and since > ALWAYS
+        known = WEEKS in self.frozen.versions and since > ALWAYS
         weeks = product_weeks.continued(self.frozen.scan(WEEKS) if known else None, since, sums)
         month = month_start(product_weeks.week_start(since)).date()
         stale = [file for file in self._files[WEEKS] if file.partition["month"] >= partition_text(month)]
@@ -173,7 +170,7 @@ class Gold:
         """The usual as_ofs, those asked for now and before, and those of labels until the data's clock moves."""
         present = _as_ofs(self._files[table])
         wanted = set(usual) | self._extra
-        recorded = self._lake.transactions(table, [_asked(moment) for moment in present - wanted])
+        recorded = self.frozen.transactions(table, [_asked(moment) for moment in present - wanted])
         wanted |= {moment for moment in present - wanted if recorded[_asked(moment)] is not None}
         of_labels = set(label_as_ofs(table, self.frozen.first, self.frozen.clock))
         if table in self._labels:
@@ -183,21 +180,22 @@ class Gold:
         return wanted
 
     def _clock(self, table: str) -> datetime | None:
-        return built_clock(self._lake, table)
+        return clock_of(self.frozen.transaction(table, CLOCK))
 
     def _commit(self, table: str, schema: pl.Schema | None, add: list[StagedFile], remove: list[StagedFile]) -> None:
         """One commit; none where nothing differs from what is there."""
         clock = int(self.frozen.clock.replace(tzinfo=UTC).timestamp())
-        app = self._state | {CLOCK: clock}
+        app = {**self.frozen.state, CLOCK: clock}
         if table != INTERACTIONS:
             app |= {_asked(moment): 1 for moment in self._extra}
-        if not add and not remove and self._lake.transactions(table, app) == app:
+        if not add and not remove and self.frozen.transactions(table, app) == app:
             return
         if schema is None:
-            schema = self._lake.scan(table).collect_schema()
-        anew = self._base[table] is not None and len(remove) == len(self._files[table])
+            schema = self.frozen.scan(table).collect_schema()
+        base = self.frozen.versions.get(table)
+        anew = base is not None and len(remove) == len(self._files[table])
         gone, by = None if anew else remove, PARTITIONS[table]
-        self._lake.commit(table, schema, add=add, remove=gone, partition_by=by, app=app, base=self._base[table])
+        self._lake.commit(table, schema, add=add, remove=gone, partition_by=by, app=app, base=base)
         if add or remove:
             self.rows[table] = sum(file.rows for file in add)
             self._say(f"{table}: {counted(self.rows[table], 'row')} in {counted(len(add), 'file')}")

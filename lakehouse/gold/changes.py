@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from lakehouse.contracts import FACTS, REQUIRED
+from lakehouse.frozen_tables import FrozenTables
 from lakehouse.silver.history import HISTORY
 from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES
 from lakehouse.silver.split import bucket_of
@@ -33,57 +34,61 @@ class Changes:
         return min(self.since.values(), default=None)
 
 
-def state(lake: Lake) -> dict[str, int]:
+def state(tables: FrozenTables) -> dict[str, int]:
     """What gold would be made of: the number of each silver table's last known batch, of buckets, and of the layout."""
-    buckets = lake.transaction(f"silver.{FACTS[0]}", BUCKETS) or 1
-    told = lake.transactions(CHANGES, [f"silver.{table}" for table in REQUIRED])
+    buckets = tables.transaction(f"silver.{FACTS[0]}", BUCKETS) or 1
+    told = tables.transactions(CHANGES, [f"silver.{table}" for table in REQUIRED])
     known = {table: batch or 0 for table, batch in told.items()}
-    return known | {HISTORY: lake.transaction(HISTORY, BATCH) or 0, BUCKETS: buckets, LAYOUT: LAYOUT_NOW}
+    return known | {HISTORY: tables.transaction(HISTORY, BATCH) or 0, BUCKETS: buckets, LAYOUT: LAYOUT_NOW}
 
 
 def built_clock(lake: Lake, table: str, version: int | None = None) -> datetime | None:
     """The data's clock when a version of a gold table was built, the newest where none is given; None before that."""
-    seconds = lake.transaction(table, CLOCK, version)
+    return clock_of(lake.transaction(table, CLOCK, version))
+
+
+def clock_of(seconds: int | None) -> datetime | None:
+    """The data's clock as a commit recorded it."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
 
 
-def changes(lake: Lake, sources: Mapping[str, Collection[str]], now: Mapping[str, int]) -> dict[str, Changes]:
+def changes(tables: FrozenTables, sources: Mapping[str, Collection[str]], now: Mapping[str, int]) -> dict[str, Changes]:
     """What changed since each gold table was built, by what its last commit recorded of the parts of `now` it rests on.
 
     Tables that were built of the same silver, as all of them usually were, share one answer.
     """
-    built = {table: tuple(lake.transactions(table, names).items()) for table, names in sources.items()}
-    found = {recorded: _since(lake, dict(recorded), now) for recorded in set(built.values())}
+    built = {table: tuple(tables.transactions(table, names).items()) for table, names in sources.items()}
+    found = {recorded: _since(tables, dict(recorded), now) for recorded in set(built.values())}
     return {table: found[recorded] for table, recorded in built.items()}
 
 
-def _since(lake: Lake, built: Mapping[str, int | None], now: Mapping[str, int]) -> Changes:
+def _since(tables: FrozenTables, built: Mapping[str, int | None], now: Mapping[str, int]) -> Changes:
     buckets = now[BUCKETS]
     if None in built.values() or any(built[name] != now[name] for name in (BUCKETS, LAYOUT)):
         return Changes(dict.fromkeys(range(buckets), ALWAYS), products=True)
     told = [(name, built.get(f"silver.{name}")) for name in REQUIRED]
     later = [(pl.col("table") == name) & (pl.col(BATCH) > batch) for name, batch in told if batch is not None]
-    new = lake.scan(CHANGES).filter(pl.any_horizontal(later)).collect()
+    new = tables.scan(CHANGES).filter(pl.any_horizontal(later)).collect()
     since: dict[int, datetime] = {}
     for bucket, moment in [
         *new.select("bucket", "since").iter_rows(),
-        *(_attributes(lake, built[HISTORY] or 0, buckets) if HISTORY in built else []),
+        *(_attributes(tables, built[HISTORY] or 0, buckets) if HISTORY in built else []),
     ]:
         for each in range(buckets) if bucket is None else [bucket]:
             since[each] = min(moment or ALWAYS, since.get(each) or datetime.max)
     return Changes(since, products="products" in new["table"])
 
 
-def _attributes(lake: Lake, batch: int, buckets: int) -> list[tuple[int, datetime | None]]:
+def _attributes(tables: FrozenTables, batch: int, buckets: int) -> list[tuple[int, datetime | None]]:
     """From when on new customers are there, and others say something else."""
-    told = lake.scan(HISTORY).filter(pl.col(BATCH) > batch).collect()
+    told = tables.scan(HISTORY).filter(pl.col(BATCH) > batch).collect()
     if told.is_empty():
         return []
     fresh = told.filter(pl.col("valid_from").is_null()).select(
         "customer_id", moment=pl.col("signup_date").cast(pl.Datetime("us"))
     )
     done = [
-        lake.scan(f"silver.{fact}")
+        tables.scan(f"silver.{fact}")
         .select("customer_id", moment="timestamp")
         .join(fresh.lazy(), on="customer_id", how="semi")
         for fact in FACTS

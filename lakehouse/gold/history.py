@@ -30,7 +30,6 @@ LINE_COLUMNS = (
     "campaign_id",
 )
 SALE = (pl.col("refund_flag").fill_null(0) == 0).alias("sale")
-SOURCES = ("silver.transactions", "silver.events", "silver.products", "silver.campaigns", HISTORY)
 
 
 @dataclass(frozen=True)

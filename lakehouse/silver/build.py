@@ -10,16 +10,16 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from lakehouse.contracts import FACTS, OPTIONAL, TABLES, key_of
+from lakehouse.frozen_tables import FrozenTables
 from lakehouse.ingest import FILE
 from lakehouse.parallel import Run, side_by_side
-from lakehouse.silver.history import HISTORY, build_history
+from lakehouse.silver.history import build_history
 from lakehouse.silver.sidecars import (
     BATCH,
     BUCKETS,
     CHANGES,
     CHECKS,
     REBUILT,
-    SIDECARS,
     changes,
     checks,
     named,
@@ -51,13 +51,12 @@ def build_silver(lake: Lake, *, run: Run = side_by_side, progress: Callable[[str
         MissingTableError: nothing was ingested yet.
     """
     report = SilverReport()
-    layers = [f"{layer}.{table}" for layer in ("bronze", "silver") for table in TABLES]
-    lake.look([*layers, *SIDECARS, HISTORY])
-    buckets = _buckets(lake)
-    present = [table for table in TABLES if table not in OPTIONAL or lake.exists(f"bronze.{table}")]
+    now = FrozenTables.now(lake, [f"{layer}.{table}" for layer in ("bronze", "silver") for table in TABLES])
+    buckets = _buckets(now)
+    present = [table for table in TABLES if table not in OPTIONAL or f"bronze.{table}" in now.versions]
     settle(lake, present)
     for together in (*([table] for table in present if table not in FACTS), FACTS):
-        batches = [batch for table in together if (batch := _Batch(lake, table, buckets)).due]
+        batches = [batch for table in together if (batch := _Batch(now, table, buckets)).due]
         if not batches:
             continue
         parts = _split(lake, run, batches)
@@ -84,11 +83,11 @@ def _split(lake: Lake, run: Run, batches: "list[_Batch]") -> "dict[str, list[Spl
     return found
 
 
-def _buckets(lake: Lake) -> int:
+def _buckets(now: FrozenTables) -> int:
     """Into how many buckets facts are divided: a power of two, more when they have become crowded."""
-    rows = sum(file.rows for table in FACTS for file in lake.files(f"bronze.{table}"))
-    present = max(lake.transaction(f"silver.{table}", BUCKETS) or 0 for table in FACTS)
-    per_bucket = lake.settings.rows_per_bucket
+    rows = sum(file.rows for table in FACTS for file in now.files(f"bronze.{table}"))
+    present = max(now.transaction(f"silver.{table}", BUCKETS) or 0 for table in FACTS)
+    per_bucket = now.lake.settings.rows_per_bucket
     if present and rows <= CROWDED * present * per_bucket:
         return present
     return 1 << max(0, -(-rows // per_bucket) - 1).bit_length()
@@ -97,13 +96,13 @@ def _buckets(lake: Lake) -> int:
 class _Batch:
     """The bronze files that one silver table lacks, on their way into it."""
 
-    def __init__(self, lake: Lake, table: str, buckets: int) -> None:
-        self.table, self._lake, self._buckets = table, lake, buckets
+    def __init__(self, now: FrozenTables, table: str, buckets: int) -> None:
+        self.table, self._now, self._lake, self._buckets = table, now, now.lake, buckets
         self._silver = f"silver.{table}"
-        self._base = lake.version(self._silver) if lake.exists(self._silver) else None
-        files = sorted({file.partition[FILE] for file in lake.files(f"bronze.{table}")})
-        self._bronze = lake.version(f"bronze.{table}")
-        recorded = lake.transactions(self._silver, [BATCH, BUCKETS, *(f"bronze/{file}" for file in files)])
+        self._base = now.versions.get(self._silver)
+        self._bronze = now.version(f"bronze.{table}")
+        files = sorted({file.partition[FILE] for file in now.files(f"bronze.{table}")})
+        recorded = now.transactions(self._silver, [BATCH, BUCKETS, *(f"bronze/{file}" for file in files)])
         self._number = (recorded[BATCH] or 0) + 1
         self.anew = table in FACTS and recorded[BUCKETS] not in (None, buckets)
         self.new = [file for file in files if self.anew or recorded[f"bronze/{file}"] is None]
@@ -121,7 +120,7 @@ class _Batch:
         """
         lake, table, number = self._lake, self.table, self._number
         staged = [file for part in parts for file in part.good]
-        old = [] if self.anew else lake.files(self._silver)
+        old = [] if self.anew else self._now.files(self._silver)
         with TemporaryDirectory(prefix="shopsphere-build-") as scratch:
             result = supersede(lake, table, staged, old, scratch=Path(scratch))
             quarantine = [file for part in parts for file in part.rejected]
@@ -138,7 +137,7 @@ class _Batch:
     def pieces(self) -> list[Piece]:
         """What is to be split, some lines at a time."""
         found = []
-        rows = self._lake.scan(f"bronze.{self.table}", self._bronze)
+        rows = self._now.scan(f"bronze.{self.table}")
         for file in self.new:
             lines = rows.filter(pl.col(FILE) == file)
             origin = pl.col("dialect", "source_file", "loaded_at").first()

@@ -7,6 +7,7 @@ transaction known when it was loaded: raw customers carry no date, and the wall 
 import polars as pl
 
 from lakehouse.contracts import TABLES
+from lakehouse.frozen_tables import FrozenTables
 from lakehouse.ingest import FILE
 from lakehouse.silver.sidecars import BATCH
 from lakehouse.silver.split import checked, good_rows, schema
@@ -24,33 +25,34 @@ SCHEMA = pl.Schema(
 
 def build_history(lake: Lake) -> int:
     """Add what customer files not seen yet tell; the versions added. Runs after the transactions are built."""
-    base = lake.version(HISTORY) if lake.exists(HISTORY) else None
-    present = {file.partition[FILE] for file in lake.files("bronze.customers")}
-    recorded = lake.transactions(HISTORY, [BATCH, *(f"bronze/{file}" for file in present)])
+    now = FrozenTables.now(lake, ["bronze.customers", HISTORY])
+    base = now.versions.get(HISTORY)
+    present = {file.partition[FILE] for file in now.files("bronze.customers")}
+    recorded = now.transactions(HISTORY, [BATCH, *(f"bronze/{file}" for file in present)])
     new = sorted(file for file in present if recorded[f"bronze/{file}"] is None)
     if not new and base is not None:
         return 0
     batch = (recorded[BATCH] or 0) + 1
-    bronze = lake.scan("bronze.customers").filter(pl.col(FILE).is_in(new))
+    bronze = now.scan("bronze.customers").filter(pl.col(FILE).is_in(new))
     loaded = []
     for dialect in bronze.select("dialect").unique().collect()["dialect"]:
         typed = checked(bronze.filter(pl.col("dialect") == dialect), "customers", dialect)
         loaded.append(good_rows(typed, "customers").collect(engine="streaming"))
     rows = pl.concat(loaded or [pl.DataFrame(schema=schema("customers"))])
-    added = _versions(lake, rows).select(*SCHEMA.names()[:-1], batch=pl.lit(batch, pl.Int64))
+    added = _versions(now, rows).select(*SCHEMA.names()[:-1], batch=pl.lit(batch, pl.Int64))
     files = lake.stage(HISTORY).write(added.lazy()) if added.height else []
     app = {BATCH: batch} | {f"bronze/{file}": 1 for file in new}
     lake.commit(HISTORY, SCHEMA, add=files, app=app, base=base)
     return added.height
 
 
-def _versions(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
+def _versions(now: FrozenTables, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows that say something else of their customer than the version before them."""
     columns = [KEY, "valid_from", *ATTRIBUTES]
-    told = rows.join(_known_at(lake, rows["loaded_at"].unique()), on="loaded_at", how="left")
+    told = rows.join(_known_at(now.lake, rows["loaded_at"].unique()), on="loaded_at", how="left")
     told = told.sort(KEY, "loaded_at", "source_file", "source_line").select(*columns, new=pl.lit(True))
-    if lake.exists(HISTORY):
-        mine = lake.scan(HISTORY).join(told.lazy().select(KEY).unique(), on=KEY, how="semi").collect()
+    if HISTORY in now.versions:
+        mine = now.scan(HISTORY).join(told.lazy().select(KEY).unique(), on=KEY, how="semi").collect()
         latest = mine.sort("valid_from", BATCH, nulls_last=False).group_by(KEY).last()
         told = pl.concat([latest.select(*columns, new=pl.lit(False)), told]).sort(KEY, maintain_order=True)
     else:

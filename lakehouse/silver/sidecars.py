@@ -15,6 +15,7 @@ import polars as pl
 
 from lakehouse.contracts import TABLES, rules
 from lakehouse.errors import ConcurrentBuildError
+from lakehouse.frozen_tables import FrozenTables
 from lakehouse.parallel import side_by_side
 from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA
 from lakehouse.staging import StagedFile
@@ -50,26 +51,27 @@ def named(batch: int, files: Mapping[str, Sequence[StagedFile]]) -> dict[str, st
 
 def settle(lake: Lake, tables: Collection[str] = tuple(TABLES)) -> None:
     """Make the rows of the tables' last batches part of the tables here, if they are not."""
-    recorded = {f"silver.{table}": lake.transactions(f"silver.{table}", [BATCH, REBUILT]) for table in tables}
+    now = FrozenTables.now(lake, [*(f"silver.{table}" for table in tables), *SIDECARS])
+    recorded = {f"silver.{table}": now.transactions(f"silver.{table}", [BATCH, REBUILT]) for table in tables}
     staged = cache(lambda silver: _staged(lake, silver, recorded[silver][BATCH] or 0))
-    list(side_by_side(partial(_settle, lake, recorded, staged), SIDECARS))
+    list(side_by_side(partial(_settle, now, recorded, staged), SIDECARS))
 
 
 def _settle(
-    lake: Lake,
+    now: FrozenTables,
     recorded: Mapping[str, Mapping[str, int | None]],
     staged: Callable[[str], Mapping[str, Sequence[StagedFile]]],
     sidecar: str,
 ) -> None:
-    base = lake.version(sidecar) if lake.exists(sidecar) else None
-    settled = lake.transactions(sidecar, recorded)
+    lake, base = now.lake, now.versions.get(sidecar)
+    settled = now.transactions(sidecar, recorded)
     due = {silver: last for silver, of in recorded.items() if (last := of[BATCH] or 0) > (settled[silver] or 0)}
     files = [file for silver in due for file in staged(silver).get(sidecar, ())]
     try:
         if due:
             lake.commit(sidecar, SIDECARS[sidecar], add=files, app=due, base=base)
     except ConcurrentBuildError:  # another run has settled some of them
-        _settle(lake, recorded, staged, sidecar)
+        _settle(FrozenTables.now(lake, [sidecar]), recorded, staged, sidecar)
     for silver, of in recorded.items():
         if first := of[REBUILT]:
             _delete_earlier(lake, sidecar, silver.removeprefix("silver."), first)

@@ -5,19 +5,16 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from lakehouse.gold.before import KEY, Keys
-from lakehouse.gold.changes import state
 from lakehouse.gold.customer_features import as_ofs, customer_features, features_at
-from lakehouse.gold.frozen_lake import FrozenLake, data_span
-from lakehouse.gold.history import SOURCES, history, read_facts
+from lakehouse.gold.frozen_lake import FrozenLake
+from lakehouse.gold.history import history, read_facts
 
 
 @pytest.fixture(scope="module")
 def shop(tiny_lake):
     """The history of a bucket, and the moments that a build takes of it."""
-    first, clock = data_span(tiny_lake)
-    versions = {table: tiny_lake.version(table) for table in SOURCES}
-    frozen = FrozenLake(tiny_lake, versions, state(tiny_lake)["buckets"], first, clock)
-    return history(frozen, read_facts(frozen, [0]), [0]), as_ofs(first, clock)
+    frozen = FrozenLake.of(tiny_lake)
+    return history(frozen, read_facts(frozen, [0]), [0]), as_ofs(frozen.first, frozen.clock)
 
 
 def test_moments_together_equal_each_alone(shop):
