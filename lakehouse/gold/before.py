@@ -1,14 +1,15 @@
 """Totals of what happened before a moment, for many moments at once: what every point-in-time feature is made of."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import polars as pl
 import polars.selectors as cs
 
+from lakehouse.gold.grid import Grid, Parts
+
 KEY = ["as_of", "customer_id"]
-Parts = Mapping[str, pl.Expr]
 COUNTS = cs.by_dtype(pl.UInt32)
 """What Polars makes of a sum of booleans."""
 
@@ -17,11 +18,17 @@ COUNTS = cs.by_dtype(pl.UInt32)
 class Keys:
     """The (as_of, customer_id) whose features are wanted, unique and sorted.
 
-    moments: the as_ofs where every customer has all of them, which is much quicker to compute; None where not.
+    moments, customers: where all customers share their as_ofs, which is much quicker to compute; None where not.
     """
 
     frame: pl.DataFrame
     moments: pl.Series | None = None
+    customers: pl.Series | None = None
+
+    @cached_property
+    def grid(self) -> Grid | None:
+        """A place for each key where the as_ofs are shared."""
+        return None if self.moments is None or self.customers is None else Grid(self.moments, self.customers)
 
     @classmethod
     def of(cls, pairs: pl.DataFrame) -> "Keys":
@@ -33,26 +40,23 @@ class Keys:
         """All customers at each of the moments."""
         moments, customers = moments.unique().sort().alias("as_of"), customers.unique().sort().alias("customer_id")
         pairs = moments.to_frame().join(customers.to_frame(), how="cross", maintain_order="left_right")
-        return cls(pairs.select(KEY), None if moments.is_empty() else moments)
-
-    def apart(self) -> dict[datetime, "Keys"]:
-        """The keys of each of the moments by themselves, in order; none where there are no `moments`."""
-        if self.moments is None:
-            return {}
-        customers = self.frame.height // len(self.moments)
-        return {
-            moment: Keys(self.frame.slice(step * customers, customers), self.moments.slice(step, 1))
-            for step, moment in enumerate(self.moments)
-        }
+        return cls(pairs.select(KEY), moments, customers)
 
     def with_earlier(self, spans: list[timedelta]) -> "Keys":
         """These and those that lie each of the spans before them."""
+        if self.moments is not None and self.customers is not None:
+            return Keys.crossed(pl.concat([self.moments, *(self.moments - span for span in spans)]), self.customers)
         earlier = (self.frame.with_columns(pl.col("as_of") - span) for span in spans)
         return Keys.of(pl.concat([self.frame, *earlier]))
 
     def look_up(self, totals: pl.DataFrame, span: timedelta) -> pl.DataFrame:
         """The rows of totals over `with_earlier` that lie the span before these keys, in the order of these."""
-        return self.frame.with_columns(pl.col("as_of") - span).join(totals, on=KEY, how="left", maintain_order="left")
+        if self.moments is None or self.customers is None:
+            then = self.frame.with_columns(pl.col("as_of") - span)
+            return then.join(totals, on=KEY, how="left", maintain_order="left")
+        size = len(self.customers)
+        steps = totals["as_of"].gather_every(max(size, 1)).search_sorted(self.moments - span)
+        return pl.concat([totals.clear(), *(totals.slice(step * size, size) for step in steps)])
 
 
 @dataclass(frozen=True)
@@ -81,21 +85,35 @@ def before(
     """Sums, firsts and lasts over a customer's rows with `timestamp < as_of`, beside each of `keys` and in their order.
 
     Of booleans the sum is how many are true. Each row is counted at the first as_of after it, and a running total over
-    the customer's as_ofs does the rest. Where all customers share their as_ofs, the rows between two of these are
-    grouped by the customer alone, which costs Polars next to nothing where they are sorted by customer.
+    the customer's as_ofs does the rest.
     With a `base`, no later than any of the keys, its totals stand for the rows before it, which may be lacking.
     """
     first, last = first or {}, last or {}
     rows = rows if base is None else rows.filter(pl.col("timestamp") >= base.moment)
+    if keys.grid:
+        found = pl.concat([keys.frame, keys.grid.totals(rows, sums=sums, first=first, last=last)], how="horizontal")
+    else:
+        found = _alone(keys, rows, sums=sums, first=first, last=last)
+    if base is None:
+        return found
+    was = base.beside(found, sums, {**first, **last})
+    return found.with_columns(
+        *(pl.col(name) + was[name] for name in sums),
+        *(pl.min_horizontal(name, was[name]).alias(name) for name in first),
+        *(pl.max_horizontal(name, was[name]).alias(name) for name in last),
+    )
+
+
+def _alone(keys: Keys, rows: pl.LazyFrame, *, sums: Parts, first: Parts, last: Parts) -> pl.DataFrame:
+    """Where each customer has as_ofs of its own."""
     parts = {name: part.sum() for name, part in sums.items()}
     parts |= {name: part.min() for name, part in first.items()}
     parts |= {name: part.max() for name, part in last.items()}
-    if keys.moments is not None:
-        return _stepwise(keys, rows, parts, sums=sums, first=first, last=last, base=base)
-    found = _counted(keys.frame, _placed(rows, keys), KEY, parts, sums)
-    found = _accumulated(found, sums=sums, first=first, last=last)
-    was = None if base is None else base.beside(found, sums, {**first, **last})
-    return found if was is None else _added(found, was, sums=sums, first=first, last=last)
+    counted = _placed(rows, keys).group_by(KEY).agg(**parts).with_columns(COUNTS.cast(pl.Int64))
+    there = counted.collect(engine="streaming").lazy()
+    found = keys.frame.lazy().join(there, on=KEY, how="left", maintain_order="left")
+    found = found.with_columns(pl.col(name).fill_null(0) for name in sums)
+    return _accumulated(found.collect(), sums=sums, first=first, last=last)
 
 
 def _accumulated(counted: pl.DataFrame, *, sums: Parts, first: Parts, last: Parts) -> pl.DataFrame:
@@ -118,40 +136,6 @@ def _accumulated(counted: pl.DataFrame, *, sums: Parts, first: Parts, last: Part
         )
         step *= 2
     return rows.sort("_row").drop("_row")
-
-
-def _counted(frame: pl.DataFrame, rows: pl.LazyFrame, by: str | list[str], parts: Parts, sums: Parts) -> pl.DataFrame:
-    """The parts of each key's rows, beside the frame's keys and in their order."""
-    counted = rows.group_by(by).agg(**parts).with_columns(COUNTS.cast(pl.Int64)).collect(engine="streaming")
-    found = frame.lazy().join(counted.lazy(), on=by, how="left", maintain_order="left")
-    return found.with_columns(pl.col(name).fill_null(0) for name in sums).collect()
-
-
-def _stepwise(
-    keys: Keys, rows: pl.LazyFrame, parts: Parts, *, sums: Parts, first: Parts, last: Parts, base: Base | None
-) -> pl.DataFrame:
-    """Running totals over the moments: the rows between two of them, added to the step before."""
-    stamp, since = pl.col("timestamp"), None
-    was: pl.DataFrame | None = None
-    done: list[pl.DataFrame] = []
-    for moment, step in keys.apart().items():
-        inside = stamp < moment if since is None else stamp.is_between(since, moment, closed="left")
-        here = _counted(step.frame, rows.filter(inside), "customer_id", parts, sums)
-        if was is None and base is not None:
-            was = base.beside(step.frame, sums, {**first, **last})
-        was = here if was is None else _added(here, was, sums=sums, first=first, last=last)
-        done.append(was)
-        since = moment
-    return pl.concat(done)
-
-
-def _added(here: pl.DataFrame, was: pl.DataFrame, *, sums: Parts, first: Parts, last: Parts) -> pl.DataFrame:
-    """A step's totals and those of the step before, whose customers stand in the same order."""
-    return here.with_columns(
-        *(pl.col(name) + was[name] for name in sums),
-        *(pl.min_horizontal(name, was[name]).alias(name) for name in first),
-        *(pl.max_horizontal(name, was[name]).alias(name) for name in last),
-    )
 
 
 def _placed(rows: pl.LazyFrame, keys: Keys) -> pl.LazyFrame:

@@ -80,7 +80,7 @@ def _rows(history: History, keys: Keys, totals: pl.DataFrame) -> pl.DataFrame:
 
 
 def _orders(history: History, keys: Keys) -> pl.DataFrame:
-    sold, ordered = pl.col("sale"), pl.col("timestamp").filter("new_order")
+    sold, ordered = pl.col("sale"), pl.when("new_order").then("timestamp")
     of_sales = {"quantity": pl.col("quantity"), "discount": pl.col("discount_applied"), "premium": pl.col("is_premium")}
     sums: dict[str, pl.Expr] = {name: pl.when(sold).then(value) for name, value in of_sales.items()}
     sums |= {f"{name}_lines": sold & of_sales[name].is_not_null() for name in ("discount", "premium")}
@@ -98,27 +98,12 @@ def _orders(history: History, keys: Keys) -> pl.DataFrame:
 
 
 def _windows(history: History, keys: Keys) -> pl.DataFrame:
-    """Spend and orders of the last days."""
-    parts = [_recent(history, moment, of_moment) for moment, of_moment in keys.apart().items()]
-    return pl.concat(parts) if parts else _gained(history, keys)
-
-
-def _recent(history: History, moment: datetime, keys: Keys) -> pl.DataFrame:
-    """Those before one moment, from the rows of these days alone."""
-    starts = {days: moment - timedelta(days=days) for days in SPANS}
-    sums: dict[str, pl.Expr] = {}
-    for days, start in starts.items():
-        inside = pl.col("timestamp") >= start
-        sums[f"spend_{days}d"] = pl.when(inside).then("gross_revenue")
-        sums[f"tx_count_{days}d"] = inside & pl.col("new_order")
-    return before(keys, history.lines.lazy().filter(pl.col("timestamp") >= min(starts.values())), sums=sums)
-
-
-def _gained(history: History, keys: Keys) -> pl.DataFrame:
-    """What there was by then, less what there was at the window's start: many moments need no pass each."""
+    """Spend and orders of the last days: what there was by then, less what there was at the window's start."""
     sums = {"spend": pl.col("gross_revenue"), "tx_count": pl.col("new_order")}
     spans = [timedelta(days=days) for days in (0, *SPANS)]
-    totals = before(keys.with_earlier(spans), history.lines.lazy(), sums=sums)
+    wanted = keys.with_earlier(spans)
+    inside = pl.col("timestamp") >= pl.lit(wanted.frame["as_of"].min(), pl.Datetime("us"))
+    totals = before(wanted, history.lines.lazy().filter(inside), sums=sums)
     now, *then = (keys.look_up(totals, span) for span in spans)
     gained = [
         (now[name] - was[name]).alias(f"{name}_{days}d") for days, was in zip(SPANS, then, strict=True) for name in sums

@@ -1,0 +1,67 @@
+"""Totals on a grid of moments and customers are what a loop over all rows gives."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from lakehouse.gold import grid
+from lakehouse.gold.grid import Grid
+
+START = datetime(2024, 1, 1)
+SCHEMA = pl.Schema(
+    {
+        "customer_id": pl.Int64(),
+        "timestamp": pl.Datetime("us"),
+        "mark": pl.Boolean(),
+        "units": pl.Int64(),
+        "money": pl.Decimal(18, 2),
+        "share": pl.Float64(),
+    }
+)
+IDS = st.integers(-5, 5) | st.integers(-(10**18), 10**18)
+STAMPS = st.integers(0, 6).map(lambda hours: START + timedelta(hours=hours))
+ROWS = st.lists(
+    st.tuples(
+        IDS,
+        STAMPS,
+        st.none() | st.booleans(),
+        st.none() | st.integers(-9, 9),
+        st.none() | st.integers(-(10**17), 10**17).map(lambda cents: Decimal(cents) / 100),
+        st.none() | st.integers(-8, 8).map(lambda eighths: eighths / 8),
+    ),
+    max_size=40,
+)
+SUMS = {"marks": pl.col("mark"), "units": pl.col("units"), "money": pl.col("money"), "share": pl.col("share")}
+MARKED = pl.when("mark").then("timestamp")
+
+
+@given(rows=ROWS, moments=st.sets(STAMPS, max_size=4), customers=st.sets(IDS, max_size=6), own=st.booleans())
+def test_totals_are_those_of_a_loop(rows, moments, customers, own):
+    """Whatever comes: nulls, rows of nobody, ids near or far from each other, no moments, no customers."""
+    customers = {row[0] for row in rows} if own else customers
+    columns = pl.Series(sorted(moments), dtype=pl.Datetime("us")), pl.Series(sorted(customers), dtype=pl.Int64)
+    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    found = Grid(*columns).totals(frame.lazy(), sums=SUMS, first={"first": MARKED}, last={"last": MARKED})
+    expected = []
+    for moment in sorted(moments):
+        for customer in sorted(customers):
+            mine = [row for row in rows if row[0] == customer and row[1] < moment]
+            marked = [row[1] for row in mine if row[2]]
+            sums = [sum(row[place] or 0 for row in mine) for place in range(2, 6)]
+            expected.append((*sums, min(marked, default=None), max(marked, default=None)))
+    schema = dict.fromkeys(("marks", "units"), pl.Int64()) | {"money": pl.Decimal(38, 2), "share": pl.Float64()}
+    schema |= dict.fromkeys(("first", "last"), pl.Datetime("us"))
+    assert_frame_equal(found, pl.DataFrame(expected, schema=schema, orient="row"), check_exact=True)
+
+
+def test_rows_are_added_some_at_a_time(monkeypatch):
+    """The last few count like the others."""
+    rows = pl.DataFrame({"customer_id": [7] * 10, "timestamp": START, "units": range(10)}).lazy()
+    monkeypatch.setattr(grid, "ROWS_AT_ONCE", 4)
+    moments = pl.Series([START + timedelta(hours=1)])
+    found = Grid(moments, pl.Series([7])).totals(rows, sums={"units": pl.col("units")}, first={}, last={})
+    assert found["units"].to_list() == [45]
