@@ -36,8 +36,10 @@ class OpenTables:
 
     def exists(self, table: str) -> bool:
         """Whether the table was ever written."""
-        return table in self._followed or self._guard(
-            lambda: DeltaTable.is_deltatable(self.uri(table), self.storage_options)
+        return (
+            table in self._followed
+            or table in self._read
+            or self._guard(lambda: DeltaTable.is_deltatable(self.uri(table), self.storage_options))
         )
 
     def delta(self, table: str, version: int | None = None) -> DeltaTable:
@@ -72,8 +74,11 @@ class OpenTables:
         return found
 
     def version(self, table: str) -> int:
-        """The newest version of a table."""
-        return int(self._follow(table).version())
+        """The newest version of a table; one that was never open is opened to be read, as it mostly is next."""
+        if table in self._followed or table in self._read:
+            return int(self._follow(table).version())
+        self._read[table] = self.delta(table)
+        return int(self._read[table].version())
 
     def failures(self) -> AbstractContextManager[None]:
         """Within it, what fails in the storage is a StorageError; for rows that are read lazily."""

@@ -59,5 +59,5 @@ def campaign_exposures(history: History, *, made: Made | None = None) -> tuple[p
 
 def _with_features(history: History, found: pl.DataFrame) -> pl.DataFrame:
     rows = found.join(facts(history.campaigns), on="campaign_id", how="left")
-    rows = rows.join(features_at(history, Keys.of(found)), on=KEY, how="left")
+    rows = rows.join(features_at(history.of(found["customer_id"]), Keys.of(found)), on=KEY, how="left")
     return rows.sort("as_of", *reversed(PAIR))

@@ -100,14 +100,11 @@ def _orders(history: History, keys: Keys) -> pl.DataFrame:
 def _windows(history: History, keys: Keys) -> pl.DataFrame:
     """Spend and orders of the last days: what there was by then, less what there was at the window's start."""
     sums = {"spend": pl.col("gross_revenue"), "tx_count": pl.col("new_order")}
-    spans = [timedelta(days=days) for days in (0, *SPANS)]
-    wanted = keys.with_earlier(spans)
-    inside = pl.col("timestamp") >= pl.lit(wanted.frame["as_of"].min(), pl.Datetime("us"))
-    totals = before(wanted, history.lines.lazy().filter(inside), sums=sums)
-    now, *then = (keys.look_up(totals, span) for span in spans)
-    gained = [
-        (now[name] - was[name]).alias(f"{name}_{days}d") for days, was in zip(SPANS, then, strict=True) for name in sums
-    ]
+    then = {days: keys.earlier(timedelta(days=days)) for days in (0, *SPANS)}
+    first = pl.lit(then[max(SPANS)].frame["as_of"].min(), pl.Datetime("us"))
+    lines = history.lines.lazy().filter(pl.col("timestamp") >= first)
+    totals = {days: before(some, lines, sums=sums) for days, some in then.items()}
+    gained = [(totals[0][name] - totals[days][name]).alias(f"{name}_{days}d") for days in SPANS for name in sums]
     return keys.frame.with_columns(gained)
 
 

@@ -1,8 +1,10 @@
-"""Totals of all customers at the same moments, in arrays with a place for each customer at each moment.
+"""Totals of what happened before a moment, in arrays that have a place for each customer and moment asked for.
 
-Rows are added to their places one by one, which costs half of what groups cost in Polars.
+A row belongs to the customer's first moment after it, and is added to its place; then the places of a customer add up,
+from moment to moment. In Polars, groups would cost a multiple of that.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,46 +22,50 @@ DENSE = 1_000
 else they are searched for, which takes ten times as long."""
 
 
-class Grid:
-    """A place for each of the `customers` at each of the `moments`; both are sorted and unique."""
+class Grid(ABC):
+    """Places for keys, which are pairs of a moment and a customer."""
 
-    def __init__(self, moments: pl.Series, customers: pl.Series) -> None:
-        self._moments, self._customers = moments.to_physical().to_numpy(), customers.to_numpy()
-        self._shape = len(moments) + 1, len(customers) + 1  # one more for what is after all moments, or of nobody
-        self._lowest = int(self._customers[0]) if len(customers) else 0
+    def __init__(self, customers: Array, size: int) -> None:
+        """Customers are sorted and unique; `size` is that of arrays with all places, and one that nobody asks for."""
+        self._customers, self._size = customers, size
+        self._lowest = int(customers[0]) if len(customers) else 0
         self._table = self._dense()
 
     def totals(self, rows: pl.LazyFrame, *, sums: Parts, first: Parts, last: Parts) -> pl.DataFrame:
-        """Of each part the sum, or the first or last moment, over each customer's rows before each moment.
+        """Of each part the sum, or the first or last moment, over a customer's rows before each of the keys.
 
-        One row per moment and customer, in their order. A sum is 0 where there is nothing, a moment null.
+        One row per key, in their order. A sum is 0 where there is nothing, a moment null.
         """
         start = dict.fromkeys(sums, 0) | dict.fromkeys(first, LATEST) | dict.fromkeys(last, EARLIEST)
         join = dict.fromkeys(sums, np.add) | dict.fromkeys(first, np.minimum) | dict.fromkeys(last, np.maximum)
         parts = rows.select("customer_id", "timestamp", **sums, **first, **last)
         types = parts.collect_schema()
         numbers = parts.select(_number(name, dtype, start.get(name, 0)) for name, dtype in types.items())
-        cells = {name: np.full(self._shape, start[name], _kind(types[name])) for name in start}
+        cells = {name: np.full(self._size, start[name], _kind(types[name])) for name in start}
         for some in numbers.collect().iter_slices(ROWS_AT_ONCE):
-            places = self._places(some["customer_id"].to_numpy(), some["timestamp"].to_numpy())
+            places = self._places(self._positions(some["customer_id"].to_numpy()), some["timestamp"].to_numpy())
             for name, found in cells.items():
-                join[name].at(found.reshape(-1), places, some[name].to_numpy().astype(found.dtype, copy=False))
-        for name, found in cells.items():
-            for step in range(1, len(self._moments)):
-                join[name](found[step], found[step - 1], out=found[step])
-        totals = pl.DataFrame({name: found[:-1, :-1].reshape(-1) for name, found in cells.items()})
+                join[name].at(found, places, some[name].to_numpy().astype(found.dtype, copy=False))
+        totals = pl.DataFrame({name: self._added_up(found, join[name]) for name, found in cells.items()})
         return totals.select(_typed(name, types[name], start[name]) for name in start)
 
-    def _places(self, ids: Array, stamps: Array) -> Array:
-        """The place of each row: at the first moment after it, its customer's position."""
-        nobody = len(self._customers)
+    @abstractmethod
+    def _places(self, positions: Array, stamps: Array) -> Array:
+        """The places of rows, by the position of their customer and their timestamp."""
+
+    @abstractmethod
+    def _added_up(self, cells: Array, join: np.ufunc) -> Array:
+        """What each key's place and those of the customer's earlier moments come to, in the order of the keys."""
+
+    def _positions(self, ids: Array) -> Array:
+        """Where ids are among the customers; behind the last one where they are not."""
+        found: Array
         if self._table is not None:
-            position: Array = self._table[np.clip(ids - self._lowest, -1, len(self._table) - 1)]
-        else:
-            position = np.searchsorted(self._customers, ids)
-            position[self._customers.take(position, mode="clip") != ids] = nobody
-        step: Array = np.searchsorted(self._moments, stamps, side="right")
-        return step * (nobody + 1) + position
+            found = self._table[np.clip(ids - self._lowest, -1, len(self._table) - 1)]
+            return found
+        found = np.searchsorted(self._customers, ids)
+        found[self._customers.take(found, mode="clip") != ids] = len(self._customers)
+        return found
 
     def _dense(self) -> Array | None:
         """Positions by an id's distance from the lowest one, and behind them nobody's; None if it were too long."""
@@ -70,6 +76,53 @@ class Grid:
         table = np.full(span + 1, len(ids), np.int32)
         table[ids - self._lowest] = np.arange(len(ids))
         return table
+
+
+class Crossed(Grid):
+    """All of some customers at each of some moments, both sorted and unique; the keys are sorted by moment."""
+
+    def __init__(self, moments: pl.Series, customers: pl.Series) -> None:
+        self._moments, self._shape = moments.to_physical().to_numpy(), (len(moments) + 1, len(customers) + 1)
+        super().__init__(customers.to_numpy(), self._shape[0] * self._shape[1])
+
+    def _places(self, positions: Array, stamps: Array) -> Array:
+        step: Array = np.searchsorted(self._moments, stamps, side="right")
+        return step * self._shape[1] + positions
+
+    def _added_up(self, cells: Array, join: np.ufunc) -> Array:
+        moments = cells.reshape(self._shape)
+        for step in range(1, len(self._moments)):
+            join(moments[step], moments[step - 1], out=moments[step])
+        return moments[:-1, :-1].reshape(-1)
+
+
+class Pairs(Grid):
+    """Any keys, unique and sorted by moment."""
+
+    def __init__(self, moments: pl.Series, customers: pl.Series) -> None:
+        ids, position, counts = np.unique(customers.to_numpy(), return_inverse=True, return_counts=True)
+        super().__init__(ids, len(position) + 1)
+        self._order = np.argsort(position, kind="stable")  # by customer, and then by moment
+        self._moments = moments.to_physical().to_numpy()[self._order]
+        ends = np.cumsum(counts)
+        self._begins, self._ends = np.append(ends - counts, len(position)), np.append(ends, len(position))
+        self._longest = int(counts.max(initial=0))
+
+    def _places(self, positions: Array, stamps: Array) -> Array:
+        low, end = self._begins[positions], self._ends[positions]
+        high = end
+        for _ in range(self._longest.bit_length()):  # halves what lies between
+            middle = (low + high) // 2
+            after = self._moments.take(middle, mode="clip") > stamps
+            low, high = np.where(after | (low == high), low, middle + 1), np.where(after, middle, high)
+        return np.append(self._order, self._size - 1)[np.where(low < end, low, self._size - 1)]
+
+    def _added_up(self, cells: Array, join: np.ufunc) -> Array:
+        for rank in range(1, self._longest):
+            later = (self._begins + rank)[self._begins + rank < self._ends]
+            key, before = self._order[later], self._order[later - 1]
+            cells[key] = join(cells[key], cells[before])
+        return cells[:-1]
 
 
 def _number(name: str, dtype: pl.DataType, absent: int) -> pl.Expr:

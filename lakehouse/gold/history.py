@@ -4,7 +4,7 @@ Every feature as of a moment is a sum, a first or a last over rows before it, se
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -55,6 +55,14 @@ class History:
     exposures: pl.DataFrame
     campaigns: pl.DataFrame
     attributes: pl.DataFrame
+
+    def of(self, customers: pl.Series) -> "History":
+        """That of some of the customers; all of the campaigns."""
+        theirs = pl.col("customer_id").is_in(customers.unique().implode())
+        lines, events, exposures, attributes = pl.collect_all(
+            rows.lazy().filter(theirs) for rows in (self.lines, self.events, self.exposures, self.attributes)
+        )
+        return replace(self, lines=lines, events=events, exposures=exposures, attributes=attributes)
 
 
 def read_facts(

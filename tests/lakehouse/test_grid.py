@@ -1,4 +1,4 @@
-"""Totals on a grid of moments and customers are what a loop over all rows gives."""
+"""Totals on a grid are what a loop over all rows gives."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from lakehouse.gold import grid
-from lakehouse.gold.grid import Grid
+from lakehouse.gold.grid import Crossed, Pairs
 
 START = datetime(2024, 1, 1)
 SCHEMA = pl.Schema(
@@ -40,19 +40,38 @@ MARKED = pl.when("mark").then("timestamp")
 
 
 @given(rows=ROWS, moments=st.sets(STAMPS, max_size=4), customers=st.sets(IDS, max_size=6), own=st.booleans())
-def test_totals_are_those_of_a_loop(rows, moments, customers, own):
+def test_all_customers_at_the_same_moments(rows, moments, customers, own):
     """Whatever comes: nulls, rows of nobody, ids near or far from each other, no moments, no customers."""
     customers = {row[0] for row in rows} if own else customers
-    columns = pl.Series(sorted(moments), dtype=pl.Datetime("us")), pl.Series(sorted(customers), dtype=pl.Int64)
+    grid = Crossed(_moments(sorted(moments)), _ids(sorted(customers)))
+    _check(grid, rows, [(moment, customer) for moment in sorted(moments) for customer in sorted(customers)])
+
+
+@given(rows=ROWS, keys=st.sets(st.tuples(STAMPS, IDS), max_size=12), of_rows=st.sets(st.integers(0, 39)))
+def test_each_customer_at_moments_of_its_own(rows, keys, of_rows):
+    """The same, and at the very moments of rows: these do not count."""
+    keys = sorted(keys | {(row[1], row[0]) for number, row in enumerate(rows) if number in of_rows})
+    grid = Pairs(_moments([moment for moment, _ in keys]), _ids([customer for _, customer in keys]))
+    _check(grid, rows, keys)
+
+
+def _moments(moments):
+    return pl.Series(moments, dtype=pl.Datetime("us"))
+
+
+def _ids(customers):
+    return pl.Series(customers, dtype=pl.Int64)
+
+
+def _check(grid, rows, keys):
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-    found = Grid(*columns).totals(frame.lazy(), sums=SUMS, first={"first": MARKED}, last={"last": MARKED})
+    found = grid.totals(frame.lazy(), sums=SUMS, first={"first": MARKED}, last={"last": MARKED})
     expected = []
-    for moment in sorted(moments):
-        for customer in sorted(customers):
-            mine = [row for row in rows if row[0] == customer and row[1] < moment]
-            marked = [row[1] for row in mine if row[2]]
-            sums = [sum(row[place] or 0 for row in mine) for place in range(2, 6)]
-            expected.append((*sums, min(marked, default=None), max(marked, default=None)))
+    for moment, customer in keys:
+        mine = [row for row in rows if row[0] == customer and row[1] < moment]
+        marked = [row[1] for row in mine if row[2]]
+        sums = [sum(row[place] or 0 for row in mine) for place in range(2, 6)]
+        expected.append((*sums, min(marked, default=None), max(marked, default=None)))
     schema = dict.fromkeys(("marks", "units"), pl.Int64()) | {"money": pl.Decimal(38, 2), "share": pl.Float64()}
     schema |= dict.fromkeys(("first", "last"), pl.Datetime("us"))
     assert_frame_equal(found, pl.DataFrame(expected, schema=schema, orient="row"), check_exact=True)
@@ -63,5 +82,5 @@ def test_rows_are_added_some_at_a_time(monkeypatch):
     rows = pl.DataFrame({"customer_id": [7] * 10, "timestamp": START, "units": range(10)}).lazy()
     monkeypatch.setattr(grid, "ROWS_AT_ONCE", 4)
     moments = pl.Series([START + timedelta(hours=1)])
-    found = Grid(moments, pl.Series([7])).totals(rows, sums={"units": pl.col("units")}, first={}, last={})
+    found = Crossed(moments, pl.Series([7])).totals(rows, sums={"units": pl.col("units")}, first={}, last={})
     assert found["units"].to_list() == [45]
