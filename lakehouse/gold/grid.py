@@ -16,6 +16,8 @@ Array = npt.NDArray[Any]
 Parts = Mapping[str, pl.Expr]
 ROWS_AT_ONCE = 65_536
 """Few enough for what is made of them to stay in the processor's cache."""
+FEW = 4
+"""So many moments are compared with sooner than searched in."""
 EARLIEST, LATEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 DENSE = 1_000
 """Where ids span no more than so many times their number, as in one of so many buckets, a table tells their positions;
@@ -59,22 +61,20 @@ class Grid(ABC):
 
     def _positions(self, ids: Array) -> Array:
         """Where ids are among the customers; behind the last one where they are not."""
-        found: Array
         if self._table is not None:
-            found = self._table[np.clip(ids - self._lowest, -1, len(self._table) - 1)]
-            return found
-        found = np.searchsorted(self._customers, ids)
+            return self._table.take(ids - (self._lowest - 1), mode="clip")
+        found: Array = np.searchsorted(self._customers, ids)
         found[self._customers.take(found, mode="clip") != ids] = len(self._customers)
         return found
 
     def _dense(self) -> Array | None:
-        """Positions by an id's distance from the lowest one, and behind them nobody's; None if it were too long."""
+        """Positions by an id's distance from the lowest one, between nobody's; None if that were too long."""
         ids = self._customers
         span = int(ids[-1]) - self._lowest + 1 if len(ids) else 0
         if span > DENSE * len(ids):
             return None
-        table = np.full(span + 1, len(ids), np.int32)
-        table[ids - self._lowest] = np.arange(len(ids))
+        table = np.full(span + 2, len(ids), np.int32)
+        table[ids - (self._lowest - 1)] = np.arange(len(ids))
         return table
 
 
@@ -86,8 +86,11 @@ class Crossed(Grid):
         super().__init__(customers.to_numpy(), self._shape[0] * self._shape[1])
 
     def _places(self, positions: Array, stamps: Array) -> Array:
-        step: Array = np.searchsorted(self._moments, stamps, side="right")
-        return step * self._shape[1] + positions
+        few = len(self._moments) <= FEW
+        step = (
+            sum(stamps >= each for each in self._moments) if few else self._moments.searchsorted(stamps, side="right")
+        )
+        return np.asarray(step * self._shape[1] + positions)
 
     def _added_up(self, cells: Array, join: np.ufunc) -> Array:
         moments = cells.reshape(self._shape)
@@ -127,7 +130,9 @@ class Pairs(Grid):
 
 def _number(name: str, dtype: pl.DataType, absent: int) -> pl.Expr:
     """A column as numbers: marks and floats as they are; counts, moments and exact decimals as whole numbers."""
-    if dtype == pl.Boolean or dtype.is_float():
+    if dtype == pl.Boolean:
+        return pl.col(name).fill_null(False)  # with 0 it would become a column of whole numbers
+    if dtype.is_float():
         return pl.col(name).fill_null(absent)
     return pl.col(name).to_physical().cast(pl.Int64).fill_null(absent)
 
