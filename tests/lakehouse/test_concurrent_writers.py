@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from bench.drill.writers import drill
 from lakehouse.build import build
 from lakehouse.errors import ConcurrentBuildError
+from lakehouse.gold.build import build_gold
 from lakehouse.ingest import ingest
 from lakehouse.predictions import append_records
 from lakehouse.silver.build import build_silver
@@ -124,3 +125,28 @@ def test_a_sequence_of_predictions_is_appended_once(lake):
     assert [append_records(each, [record], app_id="worker", sequence=0) for each in (lake, late)] == [1, 0]
     assert append_records(late, [record], app_id="worker", sequence=1) == 1
     assert lake.scan("predictions").collect().height == 2
+
+
+def test_what_silver_gets_while_gold_looks_comes_with_the_next_build(tmp_path, lake, write_shop, monkeypatch):
+    """Gold records no more of silver than the rows that it was made of, whatever comes between two of its looks."""
+    first, more = write_shop(), write_shop("more", only=(), transactions=[{"transaction_id": "2", "quantity": "5"}])
+    ingest(lake, str(first))
+    build(lake)
+    look = Lake.look
+
+    def overtaken(self, tables):
+        found = look(self, tables)
+        monkeypatch.undo()
+        ingest(lake, str(more))
+        build_silver(Lake(lake.settings))
+        return found
+
+    monkeypatch.setattr(Lake, "look", overtaken)
+    build_gold(Lake(lake.settings), run=map)
+    build(lake)
+    alone = Lake(lake.settings.model_copy(update={"var_dir": tmp_path / "alone"}))
+    for folder in (first, more):
+        ingest(alone, str(folder))
+    build(alone)
+    for table in ("gold.customer_features", "gold.interactions", "gold.product_features"):
+        assert_frame_equal(alone.scan(table).collect(), lake.scan(table).collect(), check_row_order=False)
