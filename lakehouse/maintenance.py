@@ -14,6 +14,7 @@ from lakehouse.silver.sidecars import settle
 from lakehouse.staging import StagedFile
 from lakehouse.storage import KEEP_LOG, Lake
 from lakehouse.table_files import check_table, data_files, readable_versions, tables
+from lakehouse.wording import counted
 
 TARGET_BYTES = 100 << 20
 """A file that is this big is left alone."""
@@ -43,8 +44,9 @@ class TableReport:
         """The report in one line, for people."""
         kept = "; ".join(f"version {version} kept for {', '.join(who)}" for version, who in self.kept.items())
         return (
-            f"{self.table}: {self.files_before:,} files -> {self.files_after:,}, "
-            f"{self.deleted:,} old files deleted, {self.bytes_freed:,} bytes freed" + (f"; {kept}" if kept else "")
+            f"{self.table}: {counted(self.files_before, 'file')} -> {self.files_after:,}, "
+            f"{counted(self.deleted, 'old file')} deleted, {counted(self.bytes_freed, 'byte')} freed"
+            + (f"; {kept}" if kept else "")
         )
 
 
