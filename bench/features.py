@@ -1,11 +1,11 @@
 """The customer features as gold makes them, as pandas and DuckDB would, and what decoding their columns costs."""
 
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
+from typing import Any
 
 import polars as pl
 
-from lakehouse.gold.customer_features import SPANS, customer_features
+from lakehouse.gold.customer_features import SPANS, as_ofs, customer_features
 from lakehouse.gold.frozen_lake import FrozenLake, data_span
 from lakehouse.gold.history import (
     EVENT_COLUMNS,
@@ -22,17 +22,16 @@ LINES = [*LINE_COLUMNS, "refund_flag"]
 EVENTS = [*EVENT_COLUMNS]
 
 
-def gold(lake: Lake, moments: list[datetime], target: Path) -> None:
-    """What a build does for the given as_ofs, bucket by bucket."""
+def gold(lake: Lake, count: int) -> pl.DataFrame:
+    """What a build does for the newest as_ofs, so many of them, bucket by bucket; the rows of the last one."""
     frozen = FrozenLake.of(lake)
+    moments = as_ofs(frozen.first, frozen.clock)[-count:]
 
     def one(bucket: int) -> pl.DataFrame:
         rows = customer_features(history(frozen, read_facts(frozen, [bucket]), [bucket]), moments)
-        return rows if len(moments) == 1 else rows.head(0)
+        return rows.filter(pl.col("as_of") == moments[-1]) if count > 1 else rows
 
-    parts = list(side_by_side(one, range(frozen.buckets)))
-    if len(moments) == 1:
-        pl.concat(parts).write_parquet(target)
+    return pl.concat(side_by_side(one, range(frozen.buckets)))
 
 
 def decode(lake: Lake) -> None:
@@ -43,7 +42,7 @@ def decode(lake: Lake) -> None:
         lake.scan("silver.transactions").filter(mine).select(LINES).collect()
 
 
-def with_pandas(lake: Lake, target: Path) -> None:
+def with_pandas(lake: Lake) -> Any:
     """The same features as of the data's clock in pandas, from the same Parquet files."""
     import pandas as pd
 
@@ -89,7 +88,7 @@ def with_pandas(lake: Lake, target: Path) -> None:
     )
     reached = events[events.campaign_id.notna() & (events.event_type != "purchase")]
     found["reached_campaigns"] = reached.groupby("customer_id").campaign_id.nunique()
-    found.reset_index().to_parquet(target)
+    return found.reset_index()
 
 
 def with_duckdb(lake: Lake) -> None:
@@ -124,10 +123,8 @@ def with_duckdb(lake: Lake) -> None:
     )
 
 
-def compare(folder: Path) -> str:
+def compare(ours: pl.DataFrame, theirs: pl.DataFrame) -> str:
     """Says whether the values of pandas and of gold agree, to 1e-9 relative."""
-    ours = pl.read_parquet(folder / "gold-1.parquet")
-    theirs = pl.read_parquet(folder / "pandas.parquet")
     both = ours.join(theirs, on="customer_id", suffix="_pandas")
     names = [name for name in theirs.columns if f"{name}_pandas" in both.columns]
     wrong = []

@@ -8,25 +8,25 @@ Prints seconds (median), CPU seconds and peak memory of each case, and the ratio
 
 import argparse
 import json
-import os
 import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import polars as pl
 
 from bench import features, shop
+from lakehouse.allocators import keep_freed_memory
 from lakehouse.build import build
-from lakehouse.gold.customer_features import as_ofs
-from lakehouse.gold.frozen_lake import data_span
 from lakehouse.ingest import ingest
 from lakehouse.settings import Settings
 from lakehouse.silver.build import build_silver
 from lakehouse.storage import Lake
-from shopsphere_cli.main import ALLOCATOR
 
 ROUNDS = 3
 RATIOS = (
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=CASES, help="Some cases alone.")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    keep_freed_memory()  # as `shopsphere` does it, here for NumPy and in the cases' processes for Polars too
     if arguments.case:
         measure(arguments.case, arguments.folder)
         return
@@ -59,12 +60,15 @@ def main() -> None:
 
 
 def measure(case: str, folder: Path) -> None:
-    """Run one case and print what it took as JSON."""
+    """Run one case and print what it took as JSON; rows that it gives are kept, for they are compared."""
     if case in BEFORE:
         BEFORE[case](folder)
     started, before = time.perf_counter(), _cpu()
-    CASES[case](folder)
-    print(json.dumps({"seconds": time.perf_counter() - started, "cpu": _cpu() - before, "peak_mib": _peak_mib()}))
+    rows = CASES[case](folder)
+    took = {"seconds": time.perf_counter() - started, "cpu": _cpu() - before, "peak_mib": _peak_mib()}
+    if rows is not None:
+        pl.DataFrame(rows).write_parquet(folder / f"{case}.parquet")
+    print(json.dumps(took))
 
 
 def _peak_mib() -> float:
@@ -104,13 +108,13 @@ def report(folder: Path, rounds: int, cases: list[str]) -> None:
     found: dict[str, list[dict[str, float]]] = {case: [] for case in cases}
     for number in range(rounds):
         for case in cases:
-            os.environ.setdefault(*ALLOCATOR)  # as `shopsphere` does it
             command = [sys.executable, "-m", "bench.lake", "--case", case, "--folder", str(folder)]
             output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             found[case].append(json.loads(output.splitlines()[-1]))
             print(f"round {number + 1} {case}: {found[case][-1]['seconds']:.2f} s", file=sys.stderr, flush=True)
     if {"features_pandas", "features_one"} <= found.keys():
-        print(features.compare(folder))
+        ours, theirs = (pl.read_parquet(folder / f"{case}.parquet") for case in ("features_one", "features_pandas"))
+        print(features.compare(ours, theirs))
     print(f"\n{'case':18} {'seconds':>8} {'CPU s':>8} {'MiB':>7}")
     for case, runs in found.items():
         middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
@@ -175,22 +179,15 @@ def rebuild(folder: Path) -> None:
     build(lake)
 
 
-def _features(folder: Path, count: int) -> None:
-    lake = lake_of(folder / "lake-whole")
-    first, clock = data_span(lake)
-    moments: list[datetime] = as_ofs(first, clock)[-count:]
-    features.gold(lake, moments, folder / f"gold-{count}.parquet")
-
-
-CASES = {
+CASES: dict[str, Callable[[Path], Any]] = {
     "csv_pandas": csv_pandas,
     "csv_bronze": csv_bronze,
     "bronze_silver": bronze_silver,
     "features_decode": lambda folder: features.decode(lake_of(folder / "lake-whole")),
-    "features_pandas": lambda folder: features.with_pandas(lake_of(folder / "lake-whole"), folder / "pandas.parquet"),
+    "features_pandas": lambda folder: features.with_pandas(lake_of(folder / "lake-whole")),
     "features_duckdb": lambda folder: features.with_duckdb(lake_of(folder / "lake-whole")),
-    "features_one": lambda folder: _features(folder, 1),
-    "features_twelve": lambda folder: _features(folder, 12),
+    "features_one": lambda folder: features.gold(lake_of(folder / "lake-whole"), 1),
+    "features_twelve": lambda folder: features.gold(lake_of(folder / "lake-whole"), 12),
     "increment": increment,
     "rebuild": rebuild,
 }

@@ -1,11 +1,11 @@
 """The entry point of `shopsphere`: composes the layers' commands and turns a user's mistake into one line."""
 
 import importlib
-import os
 import sys
 
 import typer
 
+from lakehouse.allocators import keep_freed_memory
 from lakehouse.errors import ShopSphereError
 
 COMMANDS = (
@@ -22,9 +22,6 @@ COMMANDS = (
     "shopsphere_cli.doctor_cli",
 )
 """Modules with a `register(app)`; each imports its heavy libraries only when a command of it runs."""
-
-ALLOCATOR = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:3000,muzzy_decay_ms:3000,percpu_arena:percpu")
-"""Lets Polars use freed memory again within three seconds, and whichever thread asks: a build is quicker by a tenth."""
 
 HELP = (
     "From raw CSVs to served, logged and monitored predictions. Settings are environment variables: docs/settings.md."
@@ -48,7 +45,7 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command; exit code 1 for what the user can mend, 2 for wrong usage, 130 when interrupted."""
-    os.environ.setdefault(*ALLOCATOR)  # read once, when Polars is imported
+    keep_freed_memory()
     try:
         make_app()()
     except ShopSphereError as error:

@@ -63,7 +63,7 @@ class Base:
 
 def before(
     keys: Keys,
-    rows: pl.LazyFrame,
+    rows: pl.DataFrame,
     *,
     sums: Parts,
     first: Parts | None = None,

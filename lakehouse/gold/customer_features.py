@@ -89,7 +89,7 @@ def _orders(history: History, keys: Keys) -> pl.DataFrame:
     sums |= {"refunds": sold.not_(), "revenue": pl.col("gross_revenue")}
     return before(
         keys,
-        history.lines.lazy(),
+        history.lines,
         sums=sums,
         first={"first_order": ordered},
         last={"last_order": ordered, "last_line": pl.col("timestamp")},
@@ -102,7 +102,7 @@ def _windows(history: History, keys: Keys) -> pl.DataFrame:
     sums = {"spend": pl.col("gross_revenue"), "tx_count": pl.col("new_order")}
     then = {days: keys.earlier(timedelta(days=days)) for days in (0, *SPANS)}
     first = pl.lit(then[max(SPANS)].frame["as_of"].min(), pl.Datetime("us"))
-    lines = history.lines.lazy().filter(pl.col("timestamp") >= first)
+    lines = history.lines.filter(pl.col("timestamp") >= first)
     totals = {days: before(some, lines, sums=sums) for days, some in then.items()}
     gained = [(totals[0][name] - totals[days][name]).alias(f"{name}_{days}d") for days in SPANS for name in sums]
     return keys.frame.with_columns(gained)
@@ -113,7 +113,7 @@ def _events(history: History, keys: Keys) -> pl.DataFrame:
     sums = {f"{name}_events": pl.col(name) for name in EVENT_TYPES}
     sums |= {"duration": duration, "durations": duration.is_not_null()}
     last = {"last_event": pl.col("timestamp")}
-    return before(keys, history.events.lazy(), sums=sums, last=last, base=history.base)
+    return before(keys, history.events, sums=sums, last=last, base=history.base)
 
 
 def _responses(history: History, keys: Keys) -> pl.DataFrame:
@@ -123,13 +123,13 @@ def _responses(history: History, keys: Keys) -> pl.DataFrame:
     reached = history.exposures.select("customer_id", timestamp="as_of")
     counts = before(
         keys,
-        known.lazy(),
+        known,
         sums={
             "exposure_count": pl.col("timestamp").is_not_null(),
             "response_count": pl.col("responded"),
         },
     )
-    last = before(keys, reached.lazy(), sums={}, last={"last_exposure": pl.col("timestamp")})
+    last = before(keys, reached, sums={}, last={"last_exposure": pl.col("timestamp")})
     return counts.with_columns(last["last_exposure"])
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import polars as pl
 
@@ -11,6 +12,7 @@ from lakehouse.gold.changes import state
 from lakehouse.gold.months import DAY
 from lakehouse.silver.history import HISTORY
 from lakehouse.silver.sidecars import BUCKETS, CHANGES
+from lakehouse.silver.split import bucket_of
 from lakehouse.storage import Lake
 
 SOURCES = ("silver.transactions", "silver.events", "silver.products", "silver.campaigns", HISTORY)
@@ -40,6 +42,35 @@ class FrozenLake(FrozenTables):
     def buckets(self) -> int:
         """Into how many buckets customers are divided."""
         return self.state[BUCKETS]
+
+    @cached_property
+    def campaigns(self) -> pl.DataFrame:
+        """As silver's; like all that every task needs of it, read once."""
+        return self.scan("silver.campaigns").collect()
+
+    @cached_property
+    def products(self) -> pl.DataFrame:
+        """What lines need of their product: its number in the table and that of its category."""
+        kinds = {"product": pl.int_range(pl.len()), "category": pl.col("category").rank("dense")}
+        return self.scan("silver.products").select("product_id", "is_premium", **kinds).collect()
+
+    @cached_property
+    def attributes(self) -> pl.DataFrame:
+        """What was known of each customer from `valid_from` on, by this; with the customer's bucket."""
+        tiers = {"bronze": 0, "silver": 1, "gold": 2, "platinum": 3}
+        tier = pl.col("loyalty_tier").str.to_lowercase().replace_strict(tiers, default=None, return_dtype=pl.Int64)
+        rows = self.scan(HISTORY).select(
+            "customer_id",
+            pl.col("valid_from").fill_null(datetime(1, 1, 1)),
+            "signup_date",
+            "age",
+            "country",
+            "acquisition_channel",
+            is_male=(pl.col("gender").str.to_lowercase() == "male").cast(pl.Int64),
+            loyalty_level=tier,
+            bucket=bucket_of("customer_id", self.buckets),
+        )
+        return rows.sort("valid_from").collect()
 
 
 def data_span(lake: Lake, version: int | None = None) -> tuple[datetime, datetime]:

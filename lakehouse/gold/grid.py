@@ -5,7 +5,7 @@ from moment to moment. In Polars, groups would cost a multiple of that.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,12 @@ import polars as pl
 
 Array = npt.NDArray[Any]
 Parts = Mapping[str, pl.Expr]
-ROWS_AT_ONCE = 65_536
-"""Few enough for what is made of them to stay in the processor's cache."""
+ROWS_AT_ONCE = 500_000
+"""So many rows are turned into numbers at once, which bounds the memory that takes."""
 FEW = 4
 """So many moments are compared with sooner than searched in."""
+TOGETHER = 3
+"""As many marks are counted at once: how often each combination of them comes."""
 EARLIEST, LATEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 DENSE = 1_000
 """Where ids span no more than so many times their number, as in one of so many buckets, a table tells their positions;
@@ -33,22 +35,31 @@ class Grid(ABC):
         self._lowest = int(customers[0]) if len(customers) else 0
         self._table = self._dense()
 
-    def totals(self, rows: pl.LazyFrame, *, sums: Parts, first: Parts, last: Parts) -> pl.DataFrame:
+    def totals(self, rows: pl.DataFrame, *, sums: Parts, first: Parts, last: Parts) -> pl.DataFrame:
         """Of each part the sum, or the first or last moment, over a customer's rows before each of the keys.
 
         One row per key, in their order. A sum is 0 where there is nothing, a moment null.
         """
+        parts = {"customer_id": pl.col("customer_id"), "timestamp": pl.col("timestamp"), **sums, **first, **last}
+        types = rows.lazy().select(**parts).collect_schema()
         start = dict.fromkeys(sums, 0) | dict.fromkeys(first, LATEST) | dict.fromkeys(last, EARLIEST)
         join = dict.fromkeys(sums, np.add) | dict.fromkeys(first, np.minimum) | dict.fromkeys(last, np.maximum)
-        parts = rows.select("customer_id", "timestamp", **sums, **first, **last)
-        types = parts.collect_schema()
-        numbers = parts.select(_number(name, dtype, start.get(name, 0)) for name, dtype in types.items())
-        cells = {name: np.full(self._size, start[name], _kind(types[name])) for name in start}
-        for some in numbers.collect().iter_slices(ROWS_AT_ONCE):
+        marks = [name for name in sums if types[name] == pl.Boolean]
+        coded = {f"code {at}": marks[at : at + TOGETHER] for at in range(0, len(marks), TOGETHER)}
+        numbers = {name: _number(part, types[name]) for name, part in parts.items() if name not in marks}
+        numbers |= {code: _code([sums[name] for name in names]) for code, names in coded.items()}
+        cells = {name: np.full(self._size, start[name], _kind(types[name])) for name in start if name not in marks}
+        counts = {code: np.zeros(self._size << len(names), np.int64) for code, names in coded.items()}
+        for rows_at_once in rows.iter_slices(ROWS_AT_ONCE):
+            some = _filled(rows_at_once.select(**numbers), start)
             places = self._places(self._positions(some["customer_id"].to_numpy()), some["timestamp"].to_numpy())
             for name, found in cells.items():
-                join[name].at(found, places, some[name].to_numpy().astype(found.dtype, copy=False))
-        totals = pl.DataFrame({name: self._added_up(found, join[name]) for name, found in cells.items()})
+                join[name].at(found, places, some[name].to_numpy())
+            for code, found in counts.items():
+                np.add.at(found, (places << len(coded[code])) | some[code].to_numpy(), 1)
+        for code, names in coded.items():
+            cells |= dict(zip(names, _marked(counts[code], len(names)), strict=True))
+        totals = pl.DataFrame({name: self._added_up(cells[name], join[name]) for name in start})
         return totals.select(_typed(name, types[name], start[name]) for name in start)
 
     @abstractmethod
@@ -128,13 +139,30 @@ class Pairs(Grid):
         return cells[:-1]
 
 
-def _number(name: str, dtype: pl.DataType, absent: int) -> pl.Expr:
-    """A column as numbers: marks and floats as they are; counts, moments and exact decimals as whole numbers."""
-    if dtype == pl.Boolean:
-        return pl.col(name).fill_null(False)  # with 0 it would become a column of whole numbers
-    if dtype.is_float():
-        return pl.col(name).fill_null(absent)
-    return pl.col(name).to_physical().cast(pl.Int64).fill_null(absent)
+def _number(part: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Floats as they are; whole numbers, moments and exact decimals as whole numbers."""
+    return part if dtype.is_float() else part.to_physical().cast(pl.Int64)
+
+
+def _filled(numbers: pl.DataFrame, absent: Mapping[str, int]) -> pl.DataFrame:
+    """Numbers in place of nulls; a column without any is not copied."""
+    lacking = [column.name for column in numbers if column.null_count()]
+    return numbers.with_columns(pl.col(name).fill_null(absent[name]) for name in lacking)
+
+
+def _code(marks: Sequence[pl.Expr]) -> pl.Expr:
+    """Which of some marks a row has, a bit for each."""
+    bits = (
+        pl.when(mark).then(pl.lit(1 << at, pl.UInt8)).otherwise(pl.lit(0, pl.UInt8)) for at, mark in enumerate(marks)
+    )
+    return pl.sum_horizontal(bits)
+
+
+def _marked(counts: Array, marks: int) -> Iterator[Array]:
+    """How many rows of each place have each of some marks, by how many have each combination of them."""
+    places = counts.reshape(-1, 1 << marks)
+    for at in range(marks):
+        yield places[:, [code for code in range(1 << marks) if code >> at & 1]].sum(axis=1)
 
 
 def _kind(dtype: pl.DataType) -> type[np.generic]:
@@ -146,5 +174,5 @@ def _typed(name: str, dtype: pl.DataType, absent: int) -> pl.Expr:
     if dtype.is_temporal():
         return pl.when(pl.col(name) != absent).then(name).cast(dtype)
     if isinstance(dtype, pl.Decimal):
-        return pl.col(name).cast(pl.Decimal(38, dtype.scale)) / pl.lit(10**dtype.scale)
+        return pl.col(name).cast(pl.Int128).reinterpret(dtype=pl.Decimal(38, dtype.scale))
     return pl.col(name)

@@ -12,9 +12,8 @@ import polars as pl
 from lakehouse.gold.before import Base
 from lakehouse.gold.changes import ALWAYS
 from lakehouse.gold.exposures import exposures
+from lakehouse.gold.firsts import Timeline
 from lakehouse.gold.frozen_lake import FrozenLake
-from lakehouse.silver.history import HISTORY
-from lakehouse.silver.split import bucket_of
 
 REACH = timedelta(days=180)
 """The longest of the windows that features look back for."""
@@ -90,21 +89,16 @@ def history(
 
     Lines since the base, and since `marked_since`, are marked.
     """
-    mine = bucket_of("customer_id", frozen.buckets).is_in(buckets)
     linked = facts.lines.filter("sale", pl.col("campaign_id").is_not_null())
-    campaigns = frozen.scan("silver.campaigns").collect()
-    found = exposures(facts.events, linked, campaigns, frozen.clock, before=reached)
-    products = frozen.scan("silver.products")
+    lines, products = facts.lines, frozen.products
     since = None if base is None else min(base.moment, marked_since)
     return History(
         base=base,
-        lines=_first_times(facts.lines, products)
-        if since is None
-        else _first_times_since(facts.lines, products, since),
+        lines=_first_times(lines, products) if since is None else _first_times_since(lines, products, since),
         events=facts.events,
-        exposures=found,
-        campaigns=campaigns,
-        attributes=_attributes(frozen.scan(HISTORY).filter(mine)).collect(),
+        exposures=exposures(facts.events, linked, frozen.campaigns, frozen.clock, before=reached),
+        campaigns=frozen.campaigns,
+        attributes=frozen.attributes.filter(pl.col("bucket").is_in(buckets)).drop("bucket"),
     )
 
 
@@ -114,36 +108,19 @@ def _events(events: pl.LazyFrame) -> pl.LazyFrame:
     return events.with_columns(**kinds).drop("event_type")
 
 
-def _with_products(lines: pl.DataFrame, products: pl.LazyFrame) -> pl.DataFrame:
-    """The lines with what features need of the product: its number in the table and that of its category."""
-    return lines.lazy().drop("campaign_id").join(_numbered(products), on="product_id", how="left").collect()
-
-
-def _numbered(products: pl.LazyFrame) -> pl.LazyFrame:
-    return products.select(
-        "product_id", "is_premium", product=pl.int_range(pl.len()), category=pl.col("category").rank("dense")
-    )
-
-
-def _first_times(lines: pl.DataFrame, products: pl.LazyFrame) -> pl.DataFrame:
-    """The lines by customer and time, marked where a sale begins an order or is the customer's first of its kind.
+def _first_times(lines: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
+    """The lines with what is known of their products, marked where a sale is the customer's first of its kind.
 
     All sales of one customer at one moment are one order; refunds are lines that belong to none.
     """
-    lines = _with_products(lines, products).sort("customer_id", "timestamp", pl.col("sale").not_())
-    moved = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in ("customer_id", "timestamp"))
-
-    def fresh(name: str) -> pl.Expr:
-        customer = pl.col("customer_id").rle_id().cast(pl.Int64)
-        pair = pl.when("sale").then(customer * (pl.col(name).max() + 1) + pl.col(name))
-        return pair.is_first_distinct() & pair.is_not_null()
-
-    return lines.with_columns(
-        new_order=moved & pl.col("sale"), new_product=fresh("product"), new_category=fresh("category")
-    )
+    timeline = Timeline(lines["customer_id"], lines["timestamp"])
+    lines = lines.drop("campaign_id").join(products, on="product_id", how="left", maintain_order="left")
+    kinds = {"new_order": timeline.moments, "new_product": lines["product"], "new_category": lines["category"]}
+    sold = lines.select(pl.when("sale").then(kind).alias(name) for name, kind in kinds.items())
+    return lines.with_columns(timeline.first(sold[name]).alias(name) for name in kinds)
 
 
-def _first_times_since(lines: pl.DataFrame, products: pl.LazyFrame, moment: datetime) -> pl.DataFrame:
+def _first_times_since(lines: pl.DataFrame, products: pl.DataFrame, moment: datetime) -> pl.DataFrame:
     """As `_first_times`, the lines since a moment, and those in the windows before it, marked with orders alone."""
     stamp, start = pl.col("timestamp"), max(moment, ALWAYS + REACH) - REACH
     late = _first_times(lines.filter(stamp >= moment), products)
@@ -151,7 +128,7 @@ def _first_times_since(lines: pl.DataFrame, products: pl.LazyFrame, moment: date
     late = _unmarked(late, "new_product", "product_id", earlier)
     doubtful = late.filter("new_category")["customer_id"].unique()
     of_these = earlier.filter(pl.col("customer_id").is_in(doubtful.implode()))
-    kinds = of_these.join(_numbered(products), on="product_id").select("customer_id", "category")
+    kinds = of_these.join(products.lazy(), on="product_id").select("customer_id", "category")
     late = _unmarked(late, "new_category", "category", kinds)
     first = pl.struct("customer_id", "timestamp", "sale").is_first_distinct()
     windows = (
@@ -167,18 +144,3 @@ def _unmarked(late: pl.DataFrame, mark: str, kind: str, earlier: pl.LazyFrame) -
     theirs = earlier.filter(pl.col("customer_id").is_in(first["customer_id"].unique().implode()))
     known = theirs.join(first.lazy(), on=pair).select("row").unique().collect(engine="streaming")["row"]
     return rows.with_columns(pl.col(mark) & ~pl.col("row").is_in(known.implode())).drop("row")
-
-
-def _attributes(history: pl.LazyFrame) -> pl.LazyFrame:
-    tiers = {"bronze": 0, "silver": 1, "gold": 2, "platinum": 3}
-    tier = pl.col("loyalty_tier").str.to_lowercase().replace_strict(tiers, default=None, return_dtype=pl.Int64)
-    return history.select(
-        "customer_id",
-        pl.col("valid_from").fill_null(datetime(1, 1, 1)),
-        "signup_date",
-        "age",
-        "country",
-        "acquisition_channel",
-        is_male=(pl.col("gender").str.to_lowercase() == "male").cast(pl.Int64),
-        loyalty_level=tier,
-    ).sort("valid_from")

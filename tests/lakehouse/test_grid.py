@@ -65,7 +65,7 @@ def _ids(customers):
 
 def _check(grid, rows, keys):
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-    found = grid.totals(frame.lazy(), sums=SUMS, first={"first": MARKED}, last={"last": MARKED})
+    found = grid.totals(frame, sums=SUMS, first={"first": MARKED}, last={"last": MARKED})
     expected = []
     for moment, customer in keys:
         mine = [row for row in rows if row[0] == customer and row[1] < moment]
@@ -79,7 +79,7 @@ def _check(grid, rows, keys):
 
 def test_rows_are_added_some_at_a_time(monkeypatch):
     """The last few count like the others."""
-    rows = pl.DataFrame({"customer_id": [7] * 10, "timestamp": START, "units": range(10)}).lazy()
+    rows = pl.DataFrame({"customer_id": [7] * 10, "timestamp": START, "units": range(10)})
     monkeypatch.setattr(grid, "ROWS_AT_ONCE", 4)
     moments = pl.Series([START + timedelta(hours=1)])
     found = Crossed(moments, pl.Series([7])).totals(rows, sums={"units": pl.col("units")}, first={}, last={})

@@ -1,0 +1,59 @@
+"""Which rows are a customer's first of their kind.
+
+NumPy sorts numbers that hold a kind and a row's place in time, which takes a tenth of what sorting the rows would.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Array = npt.NDArray[Any]
+HALF = 1 << 31
+"""The product of two numbers below it has no more than `BITS`."""
+BITS = 63
+
+
+class Timeline:
+    """Rows of customers, and their order in time.
+
+    moments: a number for each row's moment, the same where moments are the same.
+    """
+
+    def __init__(self, customers: pl.Series, stamps: pl.Series) -> None:
+        times = stamps.to_physical().to_numpy()
+        self._customers = _small(customers.to_numpy())
+        self._order = np.argsort(times)
+        self._places, self._bits = np.arange(len(times)), len(times).bit_length()
+        moments = np.empty_like(times)
+        moments[self._order] = np.cumsum(_fresh(times[self._order]))
+        self.moments = pl.Series("moment", moments)
+
+    def first(self, kinds: pl.Series) -> pl.Series:
+        """Marks the earliest row of each customer and kind, any one of several; none where the kind is null.
+
+        Kinds are whole numbers, at least 0 and below `HALF`.
+        """
+        numbers = kinds.cast(pl.Int64).fill_null(-1).to_numpy() + 1
+        pairs = self._customers * (int(numbers.max(initial=0)) + 1) + numbers
+        if int(pairs.max(initial=0)).bit_length() + self._bits > BITS:
+            pairs = np.unique(pairs, return_inverse=True)[1]
+        ranked = np.sort(pairs[self._order] << self._bits | self._places)
+        fresh = _fresh(ranked >> self._bits)
+        marks = np.zeros(len(numbers), np.bool_)
+        marks[self._order[ranked[fresh] & ((1 << self._bits) - 1)]] = True
+        return pl.Series(marks) & kinds.is_not_null()
+
+
+def _small(values: Array) -> Array:
+    """Numbers from 0 to `HALF` that differ where the values do."""
+    lowest = int(values.min(initial=0))
+    if int(values.max(initial=0)) - lowest < HALF:
+        return values - lowest
+    return np.unique(values, return_inverse=True)[1]
+
+
+def _fresh(values: Array) -> Array:
+    """Where a value differs from the one before it."""
+    return np.append(values[:1] == values[:1], values[1:] != values[:-1])
