@@ -49,16 +49,16 @@ class Grid(ABC):
         numbers = {name: _number(part, types[name]) for name, part in parts.items() if name not in marks}
         numbers |= {code: _code([sums[name] for name in names]) for code, names in coded.items()}
         cells = {name: np.full(self._size, start[name], _kind(types[name])) for name in start if name not in marks}
-        counts = {code: np.zeros(self._size << len(names), np.int64) for code, names in coded.items()}
+        counts = {code: np.zeros((1 << len(names), self._size), np.int64) for code, names in coded.items()}
         for rows_at_once in rows.iter_slices(ROWS_AT_ONCE):
             some = _filled(rows_at_once.select(**numbers), start)
             places = self._places(self._positions(some["customer_id"].to_numpy()), some["timestamp"].to_numpy())
             for name, found in cells.items():
                 join[name].at(found, places, some[name].to_numpy())
             for code, found in counts.items():
-                np.add.at(found, (places << len(coded[code])) | some[code].to_numpy(), 1)
+                np.add.at(found.reshape(-1), places + np.multiply(some[code].to_numpy(), self._size, dtype=np.int64), 1)
         for code, names in coded.items():
-            cells |= dict(zip(names, _marked(counts[code], len(names)), strict=True))
+            cells |= dict(zip(names, _marked(counts[code]), strict=True))
         totals = pl.DataFrame({name: self._added_up(cells[name], join[name]) for name in start})
         return totals.select(_typed(name, types[name], start[name]) for name in start)
 
@@ -158,11 +158,10 @@ def _code(marks: Sequence[pl.Expr]) -> pl.Expr:
     return pl.sum_horizontal(bits)
 
 
-def _marked(counts: Array, marks: int) -> Iterator[Array]:
+def _marked(counts: Array) -> Iterator[Array]:
     """How many rows of each place have each of some marks, by how many have each combination of them."""
-    places = counts.reshape(-1, 1 << marks)
-    for at in range(marks):
-        yield places[:, [code for code in range(1 << marks) if code >> at & 1]].sum(axis=1)
+    for bit in range(len(counts).bit_length() - 1):
+        yield sum((each for code, each in enumerate(counts) if code >> bit & 1), start=np.int64(0))
 
 
 def _kind(dtype: pl.DataType) -> type[np.generic]:
