@@ -57,7 +57,7 @@ def changes(tables: FrozenTables, sources: Mapping[str, Collection[str]], now: M
 
     Tables that were built of the same silver, as all of them usually were, share one answer.
     """
-    built = {table: tuple(tables.transactions(table, names).items()) for table, names in sources.items()}
+    built = {table: tuple(recorded.items()) for table, recorded in tables.recorded(sources).items()}
     found = {recorded: _since(tables, dict(recorded), now) for recorded in set(built.values())}
     return {table: found[recorded] for table, recorded in built.items()}
 

@@ -32,12 +32,13 @@ def exposures(
     found = dated.select(*pair, "as_of", window_end=_window_end()).collect()
     if before is not None:
         found = pl.concat([found, before.select(found.columns)])
-    windowed = found.lazy()
     inside = (pl.col("timestamp") >= pl.col("as_of")) & (pl.col("timestamp") < pl.col("window_end"))
-    answers = sales.lazy().select(*pair, "timestamp").join(windowed, on=pair).filter(inside)
-    answered = answers.select(pair).unique().with_columns(answer=pl.lit(1, pl.Int64))
-    known = pl.when(pl.col("window_end") <= clock).then(pl.col("answer").fill_null(0))
-    return windowed.join(answered, on=pair, how="left").with_columns(responded=known).drop("answer").collect()
+    pairs = found.lazy().with_row_index("row")
+    answered = (
+        pairs.join(sales.lazy().select(*pair, "timestamp"), on=pair).filter(inside).select("row").collect()["row"]
+    )
+    known = pl.when(pl.col("window_end") <= clock).then(pl.int_range(pl.len()).is_in(answered.implode()).cast(pl.Int64))
+    return found.with_columns(responded=known)
 
 
 def facts(campaigns: pl.DataFrame) -> pl.DataFrame:

@@ -130,11 +130,14 @@ def _first_times_since(lines: pl.DataFrame, products: pl.DataFrame, moment: date
     of_these = earlier.filter(pl.col("customer_id").is_in(doubtful.implode()))
     kinds = of_these.join(products.lazy(), on="product_id").select("customer_id", "category")
     late = _unmarked(late, "new_category", "category", kinds)
-    first = pl.struct("customer_id", "timestamp", "sale").is_first_distinct()
-    windows = (
-        lines.filter(stamp >= start, stamp < moment).drop("campaign_id").with_columns(new_order=first & pl.col("sale"))
-    )
+    windows = _ordered(lines.filter(stamp >= start, stamp < moment).drop("campaign_id"))
     return pl.concat([windows, late], how="diagonal")
+
+
+def _ordered(lines: pl.DataFrame) -> pl.DataFrame:
+    timeline = Timeline(lines["customer_id"], lines["timestamp"])
+    sold = lines.select(pl.when("sale").then(timeline.moments)).to_series()
+    return lines.with_columns(new_order=timeline.first(sold))
 
 
 def _unmarked(late: pl.DataFrame, mark: str, kind: str, earlier: pl.LazyFrame) -> pl.DataFrame:

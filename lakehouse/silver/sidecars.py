@@ -52,7 +52,7 @@ def named(batch: int, files: Mapping[str, Sequence[StagedFile]]) -> dict[str, st
 def settle(lake: Lake, tables: Collection[str] = tuple(TABLES)) -> None:
     """Make the rows of the tables' last batches part of the tables here, if they are not."""
     now = FrozenTables.now(lake, [*(f"silver.{table}" for table in tables), *SIDECARS])
-    recorded = {f"silver.{table}": now.transactions(f"silver.{table}", [BATCH, REBUILT]) for table in tables}
+    recorded = now.recorded({f"silver.{table}": [BATCH, REBUILT] for table in tables})
     staged = cache(lambda silver: _staged(lake, silver, recorded[silver][BATCH] or 0))
     list(side_by_side(partial(_settle, now, recorded, staged), SIDECARS))
 
