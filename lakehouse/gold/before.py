@@ -6,7 +6,8 @@ from functools import cached_property
 
 import polars as pl
 
-from lakehouse.gold.grid import Crossed, Grid, Pairs, Parts
+from lakehouse.gold.cells import Parts
+from lakehouse.gold.grid import Crossed, Grid, Pairs
 
 KEY = ["as_of", "customer_id"]
 

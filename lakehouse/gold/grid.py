@@ -5,22 +5,16 @@ from moment to moment. In Polars, groups would cost a multiple of that.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-Array = npt.NDArray[Any]
-Parts = Mapping[str, pl.Expr]
+from lakehouse.gold.cells import Array, Parts, cells_of
+
 ROWS_AT_ONCE = 500_000
 """So many rows are turned into numbers at once, which bounds the memory that takes."""
 FEW = 4
 """So many moments are compared with sooner than searched in."""
-TOGETHER = 3
-"""As many marks are counted at once: how often each combination of them comes."""
-EARLIEST, LATEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 DENSE = 1_000
 """Where ids span no more than so many times their number, as in one of so many buckets, a table tells their positions;
 else they are searched for, which takes ten times as long."""
@@ -40,27 +34,21 @@ class Grid(ABC):
 
         One row per key, in their order. A sum is 0 where there is nothing, a moment null.
         """
-        parts = {"customer_id": pl.col("customer_id"), "timestamp": pl.col("timestamp"), **sums, **first, **last}
-        types = rows.lazy().select(**parts).collect_schema()
-        start = dict.fromkeys(sums, 0) | dict.fromkeys(first, LATEST) | dict.fromkeys(last, EARLIEST)
-        join = dict.fromkeys(sums, np.add) | dict.fromkeys(first, np.minimum) | dict.fromkeys(last, np.maximum)
-        marks = [name for name in sums if types[name] == pl.Boolean]
-        coded = {f"code {at}": marks[at : at + TOGETHER] for at in range(0, len(marks), TOGETHER)}
-        numbers = {name: _number(part, types[name]) for name, part in parts.items() if name not in marks}
-        numbers |= {code: _code([sums[name] for name in names]) for code, names in coded.items()}
-        cells = {name: np.full(self._size, start[name], _kind(types[name])) for name in start if name not in marks}
-        counts = {code: np.zeros((1 << len(names), self._size), np.int64) for code, names in coded.items()}
-        for rows_at_once in rows.iter_slices(ROWS_AT_ONCE):
-            some = _filled(rows_at_once.select(**numbers), start)
-            places = self._places(self._positions(some["customer_id"].to_numpy()), some["timestamp"].to_numpy())
-            for name, found in cells.items():
-                join[name].at(found, places, some[name].to_numpy())
-            for code, found in counts.items():
-                np.add.at(found.reshape(-1), places + np.multiply(some[code].to_numpy(), self._size, dtype=np.int64), 1)
-        for code, names in coded.items():
-            cells |= dict(zip(names, _marked(counts[code]), strict=True))
-        totals = pl.DataFrame({name: self._added_up(cells[name], join[name]) for name in start})
-        return totals.select(_typed(name, types[name], start[name]) for name in start)
+        types = rows.lazy().select(**sums, **first, **last).collect_schema()
+        parts = list(cells_of(self._size, types, sums=sums, first=first, last=last))
+        numbers = {name: column for part in parts for name, column in part.columns.items()}
+        absent = {name: part.absent for part in parts for name in part.columns}
+        for some in rows.iter_slices(ROWS_AT_ONCE):
+            told = some.select(pl.col("customer_id"), pl.col("timestamp").to_physical(), **numbers)
+            lacking = [column.name for column in told if column.null_count()]  # filling the others would copy them
+            told = told.with_columns(pl.col(name).fill_null(absent[name]) for name in lacking)
+            places = self._places(self._positions(told["customer_id"].to_numpy()), told["timestamp"].to_numpy())
+            for part in parts:
+                part.add(places, told)
+        cells = [(name, part, each) for part in parts for name, each in part.found().items()]
+        totals = pl.DataFrame({name: self._added_up(each, part.join) for name, part, each in cells})
+        typed = {name: part.typed(name) for name, part, _ in cells}
+        return totals.select(typed[name] for name in types)
 
     @abstractmethod
     def _places(self, positions: Array, stamps: Array) -> Array:
@@ -137,41 +125,3 @@ class Pairs(Grid):
             key, before = self._order[later], self._order[later - 1]
             cells[key] = join(cells[key], cells[before])
         return cells[:-1]
-
-
-def _number(part: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Floats as they are; whole numbers, moments and exact decimals as whole numbers."""
-    return part if dtype.is_float() else part.to_physical().cast(pl.Int64)
-
-
-def _filled(numbers: pl.DataFrame, absent: Mapping[str, int]) -> pl.DataFrame:
-    """Numbers in place of nulls; a column without any is not copied."""
-    lacking = [column.name for column in numbers if column.null_count()]
-    return numbers.with_columns(pl.col(name).fill_null(absent[name]) for name in lacking)
-
-
-def _code(marks: Sequence[pl.Expr]) -> pl.Expr:
-    """Which of some marks a row has, a bit for each."""
-    bits = (
-        pl.when(mark).then(pl.lit(1 << at, pl.UInt8)).otherwise(pl.lit(0, pl.UInt8)) for at, mark in enumerate(marks)
-    )
-    return pl.sum_horizontal(bits)
-
-
-def _marked(counts: Array) -> Iterator[Array]:
-    """How many rows of each place have each of some marks, by how many have each combination of them."""
-    for bit in range(len(counts).bit_length() - 1):
-        yield sum((each for code, each in enumerate(counts) if code >> bit & 1), start=np.int64(0))
-
-
-def _kind(dtype: pl.DataType) -> type[np.generic]:
-    return np.float64 if dtype.is_float() else np.int64
-
-
-def _typed(name: str, dtype: pl.DataType, absent: int) -> pl.Expr:
-    """Numbers as a column: counts of marks are whole numbers."""
-    if dtype.is_temporal():
-        return pl.when(pl.col(name) != absent).then(name).cast(dtype)
-    if isinstance(dtype, pl.Decimal):
-        return pl.col(name).cast(pl.Int128).reinterpret(dtype=pl.Decimal(38, dtype.scale))
-    return pl.col(name)

@@ -35,7 +35,14 @@ ROWS = st.lists(
     ),
     max_size=40,
 )
-SUMS = {"marks": pl.col("mark"), "units": pl.col("units"), "money": pl.col("money"), "share": pl.col("share")}
+MARKS = {
+    "marks": pl.col("mark"),
+    "unmarked": ~pl.col("mark"),
+    "many": pl.col("units") > 2,
+    "paid": pl.col("money") > 0,
+    "shared": pl.col("share").is_not_null(),
+}
+SUMS = MARKS | {"units": pl.col("units"), "money": pl.col("money"), "share": pl.col("share")}
 MARKED = pl.when("mark").then("timestamp")
 
 
@@ -70,9 +77,14 @@ def _check(grid, rows, keys):
     for moment, customer in keys:
         mine = [row for row in rows if row[0] == customer and row[1] < moment]
         marked = [row[1] for row in mine if row[2]]
-        sums = [sum(row[place] or 0 for row in mine) for place in range(2, 6)]
-        expected.append((*sums, min(marked, default=None), max(marked, default=None)))
-    schema = dict.fromkeys(("marks", "units"), pl.Int64()) | {"money": pl.Decimal(38, 2), "share": pl.Float64()}
+        marks = [
+            (mark is True, mark is False, (units or 0) > 2, (money or 0) > 0, share is not None)
+            for _, _, mark, units, money, share in mine
+        ]
+        counts = [sum(row[place] for row in marks) for place in range(len(MARKS))]
+        sums = [sum(row[place] or 0 for row in mine) for place in range(3, 6)]
+        expected.append((*counts, *sums, min(marked, default=None), max(marked, default=None)))
+    schema = dict.fromkeys((*MARKS, "units"), pl.Int64()) | {"money": pl.Decimal(38, 2), "share": pl.Float64()}
     schema |= dict.fromkeys(("first", "last"), pl.Datetime("us"))
     assert_frame_equal(found, pl.DataFrame(expected, schema=schema, orient="row"), check_exact=True)
 
