@@ -16,19 +16,16 @@ KEY = ["as_of", "customer_id"]
 class Keys:
     """The (as_of, customer_id) whose features are wanted, unique and sorted.
 
-    moments, customers: where all customers share their as_ofs, which is much quicker to compute; None where not.
+    axes: the moments and the customers, where all customers share their as_ofs, which is much quicker to compute.
     """
 
     frame: pl.DataFrame
-    moments: pl.Series | None = None
-    customers: pl.Series | None = None
+    axes: tuple[pl.Series, pl.Series] | None = None
 
     @cached_property
     def grid(self) -> Grid:
         """A place for each of them."""
-        if self.moments is None or self.customers is None:
-            return Pairs(self.frame["as_of"], self.frame["customer_id"])
-        return Crossed(self.moments, self.customers)
+        return Crossed(*self.axes) if self.axes else Pairs(self.frame["as_of"], self.frame["customer_id"])
 
     @classmethod
     def of(cls, pairs: pl.DataFrame) -> "Keys":
@@ -40,12 +37,12 @@ class Keys:
         """All customers at each of the moments."""
         moments, customers = moments.unique().sort().alias("as_of"), customers.unique().sort().alias("customer_id")
         pairs = moments.to_frame().join(customers.to_frame(), how="cross", maintain_order="left_right")
-        return cls(pairs.select(KEY), moments, customers)
+        return cls(pairs.select(KEY), (moments, customers))
 
     def earlier(self, span: timedelta) -> "Keys":
         """Those that lie the span before these, in the order of these."""
-        moments = None if self.moments is None else self.moments - span
-        return Keys(self.frame.with_columns(pl.col("as_of") - span), moments, self.customers)
+        axes = self.axes and (self.axes[0] - span, self.axes[1])
+        return Keys(self.frame.with_columns(pl.col("as_of") - span), axes)
 
 
 @dataclass(frozen=True)

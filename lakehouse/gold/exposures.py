@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from lakehouse.gold.firsts import Timeline
+
 RESPONSE_WINDOW = timedelta(days=30)
 """How long after an exposure a purchase with the campaign's id counts as a response, unless the campaign ends first."""
 DAY = timedelta(days=1)
@@ -25,20 +27,18 @@ def exposures(
     """
     pair = ["customer_id", "campaign_id"]
     linked = pl.col("campaign_id").is_not_null()
-    reached = events.lazy().filter(linked, ~pl.col("purchase")).group_by(pair).agg(as_of=pl.col("timestamp").min())
+    seen = events.lazy().filter(linked, ~pl.col("purchase")).select(*pair, as_of="timestamp").collect()
+    reached = seen.filter(Timeline(seen["customer_id"], seen["as_of"]).first(seen["campaign_id"]))
     if before is not None:
-        reached = reached.join(before.lazy(), on=pair, how="anti")
-    dated = reached.join(_spans(campaigns), on="campaign_id", how="left")
+        reached = reached.join(before, on=pair, how="anti")
+    dated = reached.lazy().join(_spans(campaigns), on="campaign_id", how="left")
     found = dated.select(*pair, "as_of", window_end=_window_end()).collect()
     if before is not None:
         found = pl.concat([found, before.select(found.columns)])
     inside = (pl.col("timestamp") >= pl.col("as_of")) & (pl.col("timestamp") < pl.col("window_end"))
-    pairs = found.lazy().with_row_index("row")
-    answered = (
-        pairs.join(sales.lazy().select(*pair, "timestamp"), on=pair).filter(inside).select("row").collect()["row"]
-    )
-    known = pl.when(pl.col("window_end") <= clock).then(pl.int_range(pl.len()).is_in(answered.implode()).cast(pl.Int64))
-    return found.with_columns(responded=known)
+    answers = found.with_row_index("row").join(sales.select(*pair, "timestamp"), on=pair).filter(inside)["row"]
+    answered = pl.int_range(pl.len()).is_in(answers.implode()).cast(pl.Int64)
+    return found.with_columns(responded=pl.when(pl.col("window_end") <= clock).then(answered))
 
 
 def facts(campaigns: pl.DataFrame) -> pl.DataFrame:

@@ -25,31 +25,30 @@ class Timeline:
         self._order = np.argsort(times)
         self._places, self._bits = np.arange(len(times)), len(times).bit_length()
         moments = np.empty_like(times)
-        moments[self._order] = np.cumsum(_fresh(times[self._order]))
+        moments[self._order] = np.cumsum(_fresh(times.take(self._order)))
         self.moments = pl.Series("moment", moments)
 
     def first(self, kinds: pl.Series) -> pl.Series:
-        """Marks the earliest row of each customer and kind, any one of several; none where the kind is null.
+        """Marks the earliest row of each customer and kind, any one of several; none where there is no kind.
 
-        Kinds are whole numbers, at least 0 and below `HALF`.
+        Kinds are whole numbers, or null.
         """
-        numbers = kinds.cast(pl.Int64).fill_null(-1).to_numpy() + 1
+        numbers = _small(kinds.cast(pl.Int64).fill_null(kinds.min() or 0).to_numpy()) + 1
+        numbers[kinds.is_null().arg_true().to_numpy()] = 0
         pairs = self._customers * (int(numbers.max(initial=0)) + 1) + numbers
         if int(pairs.max(initial=0)).bit_length() + self._bits > BITS:
             pairs = np.unique(pairs, return_inverse=True)[1]
-        ranked = np.sort(pairs[self._order] << self._bits | self._places)
-        fresh = _fresh(ranked >> self._bits)
+        ranked = np.sort(pairs.take(self._order) << self._bits | self._places)
+        fresh = ranked[_fresh(ranked >> self._bits)] & ((1 << self._bits) - 1)
         marks = np.zeros(len(numbers), np.bool_)
-        marks[self._order[ranked[fresh] & ((1 << self._bits) - 1)]] = True
+        marks[self._order.take(fresh)] = True
         return pl.Series(marks) & kinds.is_not_null()
 
 
 def _small(values: Array) -> Array:
     """Numbers from 0 to `HALF` that differ where the values do."""
-    lowest = int(values.min(initial=0))
-    if int(values.max(initial=0)) - lowest < HALF:
-        return values - lowest
-    return np.unique(values, return_inverse=True)[1]
+    lowest, highest = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    return values - lowest if highest - lowest < HALF else np.unique(values, return_inverse=True)[1]
 
 
 def _fresh(values: Array) -> Array:

@@ -70,7 +70,8 @@ def read_facts(
     """Read the facts of some buckets, of events those since a moment and, where asked for, their products."""
     mine = pl.col("bucket").is_in(buckets)
     transactions = frozen.scan("silver.transactions").filter(mine).select(*LINE_COLUMNS, SALE)
-    events = frozen.scan("silver.events").filter(mine, pl.col("timestamp") >= since)
+    late = [] if since == ALWAYS else [pl.col("timestamp") >= since]  # a filter that all rows pass costs a tenth
+    events = frozen.scan("silver.events").filter(mine, *late)
     columns = (*EVENT_COLUMNS, "product_id") if products else EVENT_COLUMNS
     lines, told = pl.collect_all([transactions, _events(events.select(columns))])
     return Facts(lines, told)

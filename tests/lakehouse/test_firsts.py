@@ -11,7 +11,9 @@ from lakehouse.gold.firsts import Timeline
 
 IDS = st.integers(-5, 5) | st.integers(-(10**18), 10**18)
 HOURS = st.integers(0, 6)
-ROWS = st.lists(st.tuples(IDS, HOURS, st.none() | st.integers(0, 3)), max_size=40)
+ROWS = st.lists(
+    st.tuples(IDS, HOURS, st.none() | st.integers(-1, 2) | st.sampled_from([-(2**63), 2**63 - 1])), max_size=40
+)
 
 
 @given(rows=ROWS)
@@ -49,5 +51,5 @@ def test_more_pairs_than_numbers_hold(monkeypatch):
 def _timeline(rows):
     customers = pl.Series([customer for customer, _, _ in rows], dtype=pl.Int64)
     stamps = [datetime(2024, 1, 1) + timedelta(hours=hour) for _, hour, _ in rows]
-    kinds = pl.Series([kind for _, _, kind in rows], dtype=pl.UInt32)
+    kinds = pl.Series([kind for _, _, kind in rows], dtype=pl.Int64)
     return Timeline(customers, pl.Series(stamps, dtype=pl.Datetime("us"))), kinds
