@@ -14,8 +14,8 @@ KEPT, LARGEST = 64 << 20, 32 << 20
 def keep_freed_memory() -> None:
     """Call before importing Polars. Where there is no glibc, NumPy's memory is as ever."""
     os.environ.setdefault(*POLARS)  # whoever set it knows better; processes that this one starts have it, too
-    with suppress(AttributeError, OSError, TypeError):
-        glibc = ctypes.CDLL(None)
-        glibc.gnu_get_libc_version  # noqa: B018 (others have a `mallopt` too, which means something else)
-        glibc.mallopt(M_MMAP_THRESHOLD, LARGEST)
-        glibc.mallopt(M_TRIM_THRESHOLD, KEPT)
+    with suppress(OSError, TypeError):  # no library of C to ask
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "gnu_get_libc_version"):  # the `mallopt` of others means something else
+            libc.mallopt(M_MMAP_THRESHOLD, LARGEST)
+            libc.mallopt(M_TRIM_THRESHOLD, KEPT)

@@ -31,7 +31,7 @@ class Timeline:
     def first(self, kinds: pl.Series) -> pl.Series:
         """Marks the earliest row of each customer and kind, any one of several; none where there is no kind.
 
-        Kinds are whole numbers, or null.
+        Kinds are whole numbers, or null; the marks have their name.
         """
         numbers = _small(kinds.cast(pl.Int64).fill_null(kinds.min() or 0).to_numpy()) + 1
         numbers[kinds.is_null().arg_true().to_numpy()] = 0
@@ -42,7 +42,7 @@ class Timeline:
         fresh = ranked[_fresh(ranked >> self._bits)] & ((1 << self._bits) - 1)
         marks = np.zeros(len(numbers), np.bool_)
         marks[self._order.take(fresh)] = True
-        return pl.Series(marks) & kinds.is_not_null()
+        return pl.Series(kinds.name, marks) & kinds.is_not_null()
 
 
 def _small(values: Array) -> Array:

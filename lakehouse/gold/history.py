@@ -43,7 +43,7 @@ class Facts:
 class History:
     """Some buckets of customers.
 
-    lines: one row per transaction, see `_first_times`. events: one row per event, see `_events`.
+    lines: one row per transaction, see `_marked`. events: one row per event, see `_events`.
     exposures: see `gold.exposures`. campaigns: as silver's. attributes: see `silver.customer_history`.
     With a `base`, events are those since it alone, and lines those since it and in the windows before it.
     """
@@ -110,15 +110,20 @@ def _events(events: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _first_times(lines: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
-    """The lines with what is known of their products, marked where a sale is the customer's first of its kind.
+    """The lines with what is known of their products, marked also where a sale is the customer's first of its kind."""
+    known = lines.drop("campaign_id").join(products, on="product_id", how="left", maintain_order="left")
+    return _marked(known, new_product="product", new_category="category")
+
+
+def _marked(lines: pl.DataFrame, **kinds: str) -> pl.DataFrame:
+    """The lines, marked where a sale begins an order, and where it is the customer's first of each of the kinds.
 
     All sales of one customer at one moment are one order; refunds are lines that belong to none.
     """
     timeline = Timeline(lines["customer_id"], lines["timestamp"])
-    lines = lines.drop("campaign_id").join(products, on="product_id", how="left", maintain_order="left")
-    kinds = {"new_order": timeline.moments, "new_product": lines["product"], "new_category": lines["category"]}
-    sold = lines.select(pl.when("sale").then(kind).alias(name) for name, kind in kinds.items())
-    return lines.with_columns(timeline.first(sold[name]).alias(name) for name in kinds)
+    columns = {"new_order": timeline.moments} | {mark: lines[kind] for mark, kind in kinds.items()}
+    sold = lines.select(pl.when("sale").then(column).alias(mark) for mark, column in columns.items())
+    return lines.with_columns(timeline.first(kind) for kind in sold)
 
 
 def _first_times_since(lines: pl.DataFrame, products: pl.DataFrame, moment: datetime) -> pl.DataFrame:
@@ -131,14 +136,8 @@ def _first_times_since(lines: pl.DataFrame, products: pl.DataFrame, moment: date
     of_these = earlier.filter(pl.col("customer_id").is_in(doubtful.implode()))
     kinds = of_these.join(products.lazy(), on="product_id").select("customer_id", "category")
     late = _unmarked(late, "new_category", "category", kinds)
-    windows = _ordered(lines.filter(stamp >= start, stamp < moment).drop("campaign_id"))
+    windows = _marked(lines.filter(stamp >= start, stamp < moment).drop("campaign_id"))
     return pl.concat([windows, late], how="diagonal")
-
-
-def _ordered(lines: pl.DataFrame) -> pl.DataFrame:
-    timeline = Timeline(lines["customer_id"], lines["timestamp"])
-    sold = lines.select(pl.when("sale").then(timeline.moments)).to_series()
-    return lines.with_columns(new_order=timeline.first(sold))
 
 
 def _unmarked(late: pl.DataFrame, mark: str, kind: str, earlier: pl.LazyFrame) -> pl.DataFrame:
