@@ -120,10 +120,9 @@ def _marked(lines: pl.DataFrame, **kinds: str) -> pl.DataFrame:
 
     All sales of one customer at one moment are one order; refunds are lines that belong to none.
     """
-    timeline = Timeline(lines["customer_id"], lines["timestamp"])
-    columns = {"new_order": timeline.moments} | {mark: lines[kind] for mark, kind in kinds.items()}
-    sold = lines.select(pl.when("sale").then(column).alias(mark) for mark, column in columns.items())
-    return lines.with_columns(timeline.first(kind) for kind in sold)
+    timeline = Timeline(lines["customer_id"], lines["timestamp"], lines["sale"])
+    marks = {"new_order": timeline.moments(), **{mark: timeline.first(lines[kind]) for mark, kind in kinds.items()}}
+    return lines.with_columns(**marks)
 
 
 def _first_times_since(lines: pl.DataFrame, products: pl.DataFrame, moment: datetime) -> pl.DataFrame:

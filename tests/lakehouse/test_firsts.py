@@ -30,26 +30,41 @@ def test_a_customers_first_of_each_kind(rows):
 
 
 @given(rows=ROWS)
-def test_moments_are_a_kind(rows):
-    """One row of each customer and moment."""
-    timeline, _ = _timeline(rows)
-    marks = timeline.first(timeline.moments).to_list()
+def test_a_customers_first_of_each_moment(rows):
+    """One row of each customer and moment, of the rows that count."""
+    counted = [kind is not None for *_, kind in rows]
+    timeline, _ = _timeline(rows, counted)
+    marks = timeline.moments().to_list()
     marked = [(customer, hour) for (customer, hour, _), mark in zip(rows, marks, strict=True) if mark]
-    assert sorted(marked) == sorted({(customer, hour) for customer, hour, _ in rows})
+    assert sorted(marked) == sorted({(customer, hour) for customer, hour, kind in rows if kind is not None})
+    assert not any(mark for mark, counts in zip(marks, counted, strict=True) if not counts)
+
+
+@given(
+    rows=ROWS,
+    step=st.sampled_from([timedelta(microseconds=1), timedelta(seconds=1), timedelta(days=400, microseconds=1)]),
+)
+def test_moments_of_any_distance(rows, step):
+    """Moments are told apart to the microsecond, also where they lie too far from each other to be counted."""
+    timeline, kinds = _timeline(rows, step=step)
+    hourly, _ = _timeline(rows)
+    assert timeline.moments().to_list() == hourly.moments().to_list()
+    assert timeline.first(kinds).to_list() == hourly.first(kinds).to_list()
 
 
 def test_more_pairs_than_numbers_hold(monkeypatch):
-    """Customers and kinds whose numbers have no room beside a place are numbered anew."""
+    """Customers, moments and kinds whose numbers have no room beside a place are numbered anew."""
     rows = [(number * 1_000, 5 - number % 3, number % 2) for number in range(50)] * 2
     timeline, kinds = _timeline(rows)
-    wanted = timeline.first(kinds)
+    wanted = [timeline.moments(), timeline.first(kinds)]
     monkeypatch.setattr(firsts, "BITS", 20)
-    assert timeline.first(kinds).to_list() == wanted.to_list()
-    assert wanted.sum() == 50
+    timeline, kinds = _timeline(rows)
+    assert [timeline.moments().to_list(), timeline.first(kinds).to_list()] == [marks.to_list() for marks in wanted]
+    assert [marks.sum() for marks in wanted] == [50, 50]
 
 
-def _timeline(rows):
+def _timeline(rows, counted=None, step=timedelta(hours=1)):
     customers = pl.Series([customer for customer, _, _ in rows], dtype=pl.Int64)
-    stamps = [datetime(2024, 1, 1) + timedelta(hours=hour) for _, hour, _ in rows]
+    stamps = pl.Series([datetime(2024, 1, 1) + step * hour for _, hour, _ in rows], dtype=pl.Datetime("us"))
     kinds = pl.Series([kind for _, _, kind in rows], dtype=pl.Int64)
-    return Timeline(customers, pl.Series(stamps, dtype=pl.Datetime("us"))), kinds
+    return Timeline(customers, stamps, None if counted is None else pl.Series(counted, dtype=pl.Boolean)), kinds
