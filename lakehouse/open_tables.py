@@ -1,4 +1,4 @@
-"""Delta tables kept open: each newest version is followed by its new commits, and a version that is read stays."""
+"""Delta tables kept open at a version that stays as it is; the newest is opened anew when there is a newer one."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lakehouse.errors import MissingTableError
 from lakehouse.failures import storage_failures
@@ -23,12 +23,12 @@ class OpenTables:
         self.settings = settings
         self.root = settings.lake_uri
         self.storage_options = settings.storage_options
-        self._followed: dict[str, DeltaTable] = {}
+        self._newest: dict[str, DeltaTable] = {}
         self._read: dict[str, DeltaTable] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the open tables, which cannot go to another process."""
-        return self.__dict__ | {"_followed": {}, "_read": {}}
+        return self.__dict__ | {"_newest": {}, "_read": {}}
 
     def uri(self, table: str) -> str:
         """The folder or address of a table."""
@@ -37,7 +37,7 @@ class OpenTables:
     def exists(self, table: str) -> bool:
         """Whether the table was ever written."""
         return (
-            table in self._followed
+            table in self._newest
             or table in self._read
             or self._guard(lambda: DeltaTable.is_deltatable(self.uri(table), self.storage_options))
         )
@@ -66,38 +66,42 @@ class OpenTables:
 
         def one(table: str) -> None:
             with suppress(MissingTableError):
-                version = self.version(table)
-                found[table] = self._at(table, version).version()
+                found[table] = self.version(table)
 
         with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
             list(pool.map(one, tables))
         return found
 
     def version(self, table: str) -> int:
-        """The newest version of a table; one that was never open is opened to be read, as it mostly is next."""
-        if table in self._followed or table in self._read:
-            return int(self._follow(table).version())
-        self._read[table] = self.delta(table)
-        return int(self._read[table].version())
+        """The newest version of a table."""
+        return int(self._at_newest(table).version())
 
     def failures(self) -> AbstractContextManager[None]:
         """Within it, what fails in the storage is a StorageError; for rows that are read lazily."""
         return storage_failures(f"the lake at {self.root}")
 
-    def _follow(self, table: str) -> DeltaTable:
-        """The table kept open, and brought up to date by the new commits alone: a build asks hundreds of times."""
-        if table in self._followed:
-            self._guard(self._followed[table].update_incremental)
-        else:
-            self._followed[table] = self.delta(table)
-        return self._followed[table]
+    def _at_newest(self, table: str) -> DeltaTable:
+        """The table at its newest version, which nobody may move; builds ask hundreds of times whether it is."""
+        kept = self._newest.get(table)
+        if kept is None or self._latest(kept) != kept.version():
+            kept = self._newest[table] = self.delta(table)
+        return kept
+
+    def _latest(self, kept: DeltaTable) -> int | None:
+        """The number of the newest version, by the names of its log's files alone; None where they tell of none."""
+        with self.failures():
+            try:
+                return int(kept._table.get_latest_version())
+            except DeltaError:  # `forget` has put a checkpoint in the place of older commits
+                return None
 
     def _at(self, table: str, version: int) -> DeltaTable:
         """The table at a version, which nobody may move; kept for the next one who reads the same."""
-        kept = self._read.get(table)
-        if kept is None or kept.version() != version:
-            kept = self._read[table] = self.delta(table, version)
-        return kept
+        for kept in (self._newest.get(table), self._read.get(table)):
+            if kept is not None and kept.version() == version:
+                return kept
+        self._read[table] = self.delta(table, version)
+        return self._read[table]
 
     def _guard(self, call: Callable[[], T]) -> T:
         with self.failures():

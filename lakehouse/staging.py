@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote
@@ -18,28 +18,39 @@ from deltalake.transaction import AddAction, RemoveAction
 from lakehouse.failures import storage_failures
 
 ROWS_PER_GROUP = 250_000
+STAMP = "timestamp"
+"""The column whose span the log tells, so that readers leave out files without having opened them."""
 
 
 @dataclass(frozen=True)
 class StagedFile:
-    """A Parquet file in a table's folder: its path there, its rows and bytes, and the partition that it belongs to."""
+    """A Parquet file in a table's folder: its path there, its rows and bytes, and the partition that it belongs to.
+
+    span: the first and last `timestamp` of its rows, to the millisecond if the log tells it; None where it does not.
+    """
 
     path: str
     rows: int
     size: int
     partition: dict[str, str]
+    span: tuple[datetime, datetime] | None = None
 
     @classmethod
     def of(cls, action: Mapping[str, Any]) -> "StagedFile":
         """The file that an add action of the log, as `get_add_actions` tells of it, made part of its table."""
         values = {name: partition_text(value) for name, value in (action.get("partition") or {}).items()}
-        return cls(unquote(action["path"]), action["num_records"] or 0, action["size_bytes"], values)
+        first, last = ((action.get(end) or {}).get(STAMP) for end in ("min", "max"))
+        span = (first, last) if isinstance(first, datetime) and isinstance(last, datetime) else None
+        return cls(unquote(action["path"]), action["num_records"] or 0, action["size_bytes"], values, span)
 
     def add(self) -> AddAction:
         """The action that makes the file part of the table."""
         now = int(time.time() * 1000)
-        statistics = json.dumps({"numRecords": self.rows})
-        return AddAction(self.path, self.size, dict(self.partition), now, True, statistics)
+        told: dict[str, object] = {"numRecords": self.rows}
+        if self.span:
+            first, last = (moment.isoformat(" ", "milliseconds") for moment in self.span)  # cut off, as readers expect
+            told |= {"minValues": {STAMP: first}, "maxValues": {STAMP: last}, "nullCount": {STAMP: 0}}
+        return AddAction(self.path, self.size, dict(self.partition), now, True, json.dumps(told))
 
     def remove(self) -> RemoveAction:
         """The action that takes the file out of the table; older versions keep it."""
@@ -50,7 +61,8 @@ class Stage:
     """Lazy rows on their way into files of one table; `files` is filled when `sink` is collected.
 
     `partition_by` names the columns whose values choose the partition; `partition` fixes those that the rows lack.
-    Rows that differ in a column of `apart`, which is not stored, come into different files.
+    Rows that differ in a column of `apart`, which is not stored, come into different files. Where rows are `stamped`,
+    none lacks a `timestamp`, and `write` finds the span of each file.
     """
 
     def __init__(
@@ -61,13 +73,16 @@ class Stage:
         partition_by: Sequence[str] = (),
         apart: Sequence[str] = (),
         partition: Mapping[str, object] | None = None,
+        stamped: bool = False,
     ) -> None:
         self.files: list[StagedFile] = []
         self._uri = uri
         self._options = dict(storage_options) or None
-        self._keys, self._apart = list(partition_by), list(apart)
+        self._keys, self._apart, self._stamped = list(partition_by), list(apart), stamped
         self._fixed = {name: partition_text(value) for name, value in (partition or {}).items()}
         self._partitions: dict[str, dict[str, str]] = {}
+        self._groups: dict[str, tuple[object, ...]] = {}
+        """By a file's path, the values by which its rows were told from others."""
 
     def sink(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """The sink of rows, to be collected; alone or together with others over the same rows."""
@@ -93,12 +108,24 @@ class Stage:
             StorageError: the storage of the table, or of what the rows are read from, failed.
         """
         with storage_failures(self._uri):
-            self.sink(rows).collect(engine="streaming")
+            if not self._stamped:
+                self.sink(rows).collect(engine="streaming")
+                return self.files
+            known = len(self.files)
+            *_, found = pl.collect_all([self.sink(rows), self._spans(rows)], engine="streaming")
+        spans = {tuple(group): (first, last) for *group, first, last in found.iter_rows()}
+        self.files[known:] = [replace(file, span=spans[self._groups.get(file.path, ())]) for file in self.files[known:]]
         return self.files
+
+    def _spans(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        of, ends = [*self._keys, *self._apart], [pl.col(STAMP).min().alias("first"), pl.col(STAMP).max().alias("last")]
+        return rows.group_by(of).agg(ends) if of else rows.select(ends)
 
     def _partition(self, arguments: Any) -> str:
         keys = arguments.partition_keys.row(0, named=True)
-        return self._path({name: keys[name] for name in self._keys})
+        path = self._path({name: keys[name] for name in self._keys})
+        self._groups[path] = tuple(keys[name] for name in (*self._keys, *self._apart))
+        return path
 
     def _path(self, keys: Mapping[str, object]) -> str:
         values = self._fixed | {name: partition_text(value) for name, value in keys.items()}

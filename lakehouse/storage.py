@@ -44,7 +44,7 @@ class Lake(OpenTables):
         """As `transaction`, of several applications, with one look at what is there."""
         if not self.exists(table):
             return dict.fromkeys(app_ids)
-        delta = self._follow(table) if version is None else self._at(table, version)
+        delta = self._at_newest(table) if version is None else self._at(table, version)
         try:
             return {app_id: delta.transaction_version(app_id) for app_id in app_ids}
         except DeltaError:  # since it was opened, `forget` has put a checkpoint in the place of the log that this reads
@@ -65,9 +65,8 @@ class Lake(OpenTables):
             named = {f"append/{uuid.uuid4()}": 1}  # else a commit whose answer got lost would be made again
         options = {"mode": "append", "schema_mode": "merge", "partition_by": partition_by}
         for attempt in range(ATTEMPTS):
-            delta = self._made(table, frame.schema, [partition_by] if partition_by else [])
-            if app:
-                delta = self.delta(table)  # of our own: nobody moves it between this question and the commit
+            self._make(table, frame.schema, [partition_by] if partition_by else [])
+            delta = self.delta(table)  # of our own, since writing moves it
             done = {name: delta.transaction_version(name) for name in named}
             if named and all(at is not None and at >= named[name] for name, at in done.items()):
                 return attempt > 0 and not app
@@ -130,16 +129,19 @@ class Lake(OpenTables):
         partition_by: Sequence[str] = (),
         apart: Sequence[str] = (),
         partition: Mapping[str, object] | None = None,
+        stamped: bool = False,
     ) -> Stage:
         """A stage for new files of the table, see `Stage`, which `commit` makes part of it."""
         options = self.settings.scan_options
-        return Stage(self.uri(table), options, partition_by=partition_by, apart=apart, partition=partition)
+        return Stage(
+            self.uri(table), options, partition_by=partition_by, apart=apart, partition=partition, stamped=stamped
+        )
 
     def files(self, table: str, version: int | None = None) -> list[StagedFile]:
         """The data files of a version; none where the table does not exist."""
         if version is None and not self.exists(table):
             return []
-        delta = self._follow(table) if version is None else self._at(table, version)
+        delta = self._at_newest(table) if version is None else self._at(table, version)
         actions = pl.DataFrame(delta.get_add_actions(flatten=False))
         return [StagedFile.of(row) for row in actions.iter_rows(named=True)]
 
@@ -174,8 +176,9 @@ class Lake(OpenTables):
             ConcurrentBuildError: since `base`, somebody else committed under one of the application ids, removed one
                 of the files, or, where all files are to go, changed the table at all.
         """
-        newest = self._made(table, schema, partition_by, KEEP_LOG) if base in (None, NEWEST) else None
-        delta = newest if newest and base == NEWEST else self._at(table, base or 0)
+        if base in (None, NEWEST):
+            self._make(table, schema, partition_by, KEEP_LOG)
+        delta = self._at_newest(table) if base == NEWEST else self._at(table, base or 0)
         before = delta.version()
         if remove is None and self.version(table) > before:
             raise self._concurrent(table)
@@ -205,20 +208,19 @@ class Lake(OpenTables):
 
     def history(self, table: str, *, since: int = -1) -> list[dict[str, Any]]:
         """What is known of the commits after a version, the newest first, with the metadata recorded with each."""
-        delta = self._follow(table)
+        delta = self._at_newest(table)
         return self._guard(lambda: delta.history(delta.version() - since)) if delta.version() > since else []
 
-    def _made(
+    def _make(
         self,
         table: str,
         schema: pl.Schema,
         partition_by: Sequence[str],
         configuration: Mapping[str, str | None] | None = None,
-    ) -> DeltaTable:
-        """The table at its newest version, made where it does not exist; one writer of many makes it."""
+    ) -> None:
+        """Make the table where it does not exist; one writer of many makes it."""
         if not self.exists(table):
             self._create(table, schema, partition_by, configuration, mode="ignore")
-        return self._follow(table)
 
     def _create(
         self,

@@ -15,6 +15,8 @@ from lakehouse.silver.sidecars import BUCKETS, CHANGES
 from lakehouse.silver.split import bucket_of
 from lakehouse.storage import Lake
 
+EPOCH = datetime(1970, 1, 1)
+"""Where data without transactions begins and ends."""
 SOURCES = ("silver.transactions", "silver.events", "silver.products", "silver.campaigns", HISTORY)
 
 
@@ -78,13 +80,12 @@ def data_span(lake: Lake, version: int | None = None) -> tuple[datetime, datetim
 
     `version` is that of `silver.transactions`, the newest where none is given.
     """
-    stamp = pl.col("timestamp")
-    span = (
-        lake.scan("silver.transactions", version)
-        .select(first=stamp.min(), last=stamp.max())
-        .collect(engine="streaming")
-    )
-    first, last = span.item(0, "first"), span.item(0, "last")
-    if first is None:
-        first = last = datetime(1970, 1, 1)
+    table = "silver.transactions"
+    files = lake.files(table, lake.version(table) if version is None else version)
+    spans = [file.span for file in files if file.span]
+    if untold := [file for file in files if not file.span]:
+        ends = pl.col("timestamp").min().alias("first"), pl.col("timestamp").max().alias("last")
+        spans += lake.read_files(table, untold).select(ends).drop_nulls().collect(engine="streaming").rows()
+    first = min((first for first, _ in spans), default=EPOCH)
+    last = max((last for _, last in spans), default=EPOCH)
     return first, datetime(last.year, last.month, last.day) + DAY

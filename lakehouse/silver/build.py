@@ -128,7 +128,7 @@ class _Batch:
                 quarantine += lake.stage(QUARANTINE).write(quarantined(result.rows, table, number))
             beside = {
                 CHECKS: checks(table, number, _total(parts)),
-                CHANGES: changes(table, number, self._since(parts, result, staged, old)),
+                CHANGES: changes(table, number, self._since(result, staged, old)),
             }
             sidecars = {sidecar: lake.stage(sidecar).write(rows.lazy()) for sidecar, rows in beside.items()}
             self._commit(number, result, sidecars | {QUARANTINE: quarantine})
@@ -177,7 +177,7 @@ class _Batch:
         )
 
     def _since(
-        self, parts: list[Split], result: Superseded, staged: list[StagedFile], old: list[StagedFile]
+        self, result: Superseded, staged: list[StagedFile], old: list[StagedFile]
     ) -> dict[int | None, datetime | None]:
         """From which moment on the batch changes each bucket, see `sidecars.changes`."""
         if self.table in OPTIONAL:
@@ -187,16 +187,17 @@ class _Batch:
         if self.table not in FACTS:
             return _dimension_since(self._lake, self.table, staged)
         found: dict[int | None, datetime | None] = {}
-        lost = [] if result.rows is None else [_moments_lost(result.rows, self._buckets)]
-        for part in (*(part.since for part in parts), *lost):
-            for bucket, moment in part.items():
-                found[bucket] = min(moment, found.get(bucket) or moment)
+        came = [(int(file.partition["bucket"]), file.span[0]) for file in staged if file.span]
+        for bucket, moment in (*came, *_moments_lost(result.rows, self._buckets)):
+            found[bucket] = min(moment, found.get(bucket) or moment)
         return found
 
 
-def _moments_lost(rows: pl.LazyFrame, buckets: int) -> dict[int, datetime]:
+def _moments_lost(rows: pl.LazyFrame | None, buckets: int) -> list[tuple[int, datetime]]:
+    if rows is None:
+        return []
     lost = rows.group_by(bucket_of("customer_id", buckets).alias("bucket")).agg(pl.col("timestamp").min())
-    return dict(lost.collect(engine="streaming").iter_rows())
+    return lost.collect(engine="streaming").rows()
 
 
 def _dimension_since(lake: Lake, table: str, staged: list[StagedFile]) -> dict[int | None, datetime | None]:

@@ -53,12 +53,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Split:
-    """Files staged for a piece, rows counted by repairing or warning rule, and the first moment of each bucket."""
+    """Files staged for a piece, and rows counted by repairing or warning rule."""
 
     good: list[StagedFile]
     rejected: list[StagedFile]
     counts: dict[str, int]
-    since: dict[int, datetime]
 
 
 def split(lake: Lake, piece: Piece) -> Split:
@@ -79,10 +78,9 @@ def split(lake: Lake, piece: Piece) -> Split:
     apart = {"recent": pl.col("timestamp") >= pl.col("timestamp").max() - RECENT} if facts else {}
     origin = {"source_file": pl.lit(piece.source_file), "loaded_at": pl.lit(piece.loaded_at)}
     placed = good.lazy().with_columns(**origin, **divided).select(schema(piece.table).names())
-    stage = lake.stage(f"silver.{piece.table}", partition_by=list(divided), apart=list(apart))
+    stage = lake.stage(f"silver.{piece.table}", partition_by=list(divided), apart=list(apart), stamped=facts)
     files = stage.write(placed.with_columns(**apart))
-    since = placed.group_by(*divided).agg(pl.col("timestamp").min()).collect() if facts else pl.DataFrame()
-    return Split(files, rejected, {rule: count for rule, count in counts.items() if count}, dict(since.iter_rows()))
+    return Split(files, rejected, {rule: count for rule, count in counts.items() if count})
 
 
 def checked(

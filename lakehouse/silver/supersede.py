@@ -48,7 +48,7 @@ def supersede(
         lost.write_parquet(scratch / f"{number}.parquet")
     losers = pl.scan_parquet(scratch / "*.parquet")
     beaten = set(losers.select(pl.col("path").unique()).collect(engine="streaming")["path"])
-    kept = [part for path in sorted(beaten) for part in _without(lake, silver, files[path], losers)]
+    kept = [part for path in sorted(beaten) for part in _without(lake, table, files[path], losers)]
     fresh = losers.filter(pl.col("path").is_in([file.path for file in new])).select(pl.len())
     return Superseded(
         add=[*(file for file in new if file.path not in beaten), *kept],
@@ -99,8 +99,9 @@ def _rows(lake: Lake, table: str, files: Sequence[StagedFile]) -> pl.LazyFrame:
     return rows.select(pl.col(key_of(table)).alias("key"), *LINEAGE, *moment, path=inside)
 
 
-def _without(lake: Lake, silver: str, file: StagedFile, losers: pl.LazyFrame) -> list[StagedFile]:
+def _without(lake: Lake, table: str, file: StagedFile, losers: pl.LazyFrame) -> list[StagedFile]:
     """A file written again without the rows that lost."""
+    silver = f"silver.{table}"
     gone = losers.filter(pl.col("path") == file.path).select(LINEAGE)
     rows = lake.read_files(silver, [file]).join(gone, on=list(LINEAGE), how="anti")
-    return lake.stage(silver, partition=file.partition).write(rows)
+    return lake.stage(silver, partition=file.partition, stamped=table in FACTS).write(rows)
