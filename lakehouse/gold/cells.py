@@ -102,8 +102,11 @@ class Marks(Cells):
 
     def add(self, places: Array, numbers: pl.DataFrame) -> None:
         """Each row is counted at its place among those of its combination."""
-        first = np.multiply(numbers[self._code].to_numpy(), self._size, dtype=np.int64)
-        np.add.at(self._cells.reshape(-1), places + first, 1)
+        cells = places + np.multiply(numbers[self._code].to_numpy(), self._size, dtype=np.int64)
+        if self._cells.size < len(cells):  # the same, but Python may go on elsewhere
+            self._cells += np.bincount(cells, minlength=self._cells.size).reshape(self._cells.shape)
+        else:
+            np.add.at(self._cells.reshape(-1), cells, 1)
 
     def found(self) -> dict[str, Array]:
         """Of each mark what all combinations with it come to."""

@@ -31,7 +31,8 @@ def exposures(
     reached = seen.filter(Timeline(seen["customer_id"], seen["as_of"]).first(seen["campaign_id"]))
     if before is not None:
         reached = reached.join(before, on=pair, how="anti")
-    dated = reached.lazy().join(_spans(campaigns), on="campaign_id", how="left")
+    spans = _spans(campaigns).select("campaign_id", "starts", "ends")
+    dated = reached.lazy().join(spans, on="campaign_id", how="left")
     found = dated.select(*pair, "as_of", window_end=_window_end()).collect()
     if before is not None:
         found = pl.concat([found, before.select(found.columns)])

@@ -13,6 +13,8 @@ HALF = 1 << 31
 BITS = 63
 SECOND = 1_000_000
 """In microseconds."""
+DENSE = 4
+"""Where numbers go no higher than so many times their count, a table tells where each comes first, without sorting."""
 
 
 class Timeline:
@@ -40,8 +42,8 @@ class Timeline:
         if kinds.null_count():
             known = kinds.is_not_null().to_numpy().take(rows)
             customers, rows = customers[known], rows[known]
-        pairs, places = _sorted(_pairs(customers, _small(kinds.cast(pl.Int64).fill_null(0).to_numpy().take(rows))))
-        return self._marks(rows.take(places[_fresh(pairs)]))
+        numbers = _small(kinds.cast(pl.Int64).fill_null(0).to_numpy().take(rows))
+        return self._marks(rows.take(_firsts(_pairs(customers, numbers))))
 
     def _marks(self, rows: Array) -> pl.Series:
         marks = np.zeros(self._height, np.bool_)
@@ -58,6 +60,17 @@ def _small(values: Array) -> Array:
 def _pairs(some: Array, others: Array) -> Array:
     """One number for each pair of small ones, in order of the first and then the second."""
     return some * (int(others.max(initial=0)) + 1) + others
+
+
+def _firsts(numbers: Array) -> Array:
+    """The place where each number comes first."""
+    size = int(numbers.max(initial=-1)) + 1
+    if size > DENSE * len(numbers):
+        ranked, places = _sorted(numbers)
+        return places[_fresh(ranked)]
+    first = np.full(size, len(numbers))
+    np.minimum.at(first, numbers, np.arange(len(numbers)))
+    return first[first < len(numbers)]
 
 
 def _sorted(numbers: Array) -> tuple[Array, Array]:
