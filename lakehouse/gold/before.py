@@ -1,5 +1,6 @@
 """Totals of what happened before a moment, for many moments at once: what every point-in-time feature is made of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,7 +15,7 @@ KEY = ["as_of", "customer_id"]
 
 @dataclass(frozen=True)
 class Keys:
-    """The (as_of, customer_id) whose features are wanted, unique and sorted.
+    """The (as_of, customer_id) whose features are wanted.
 
     axes: the moments and the customers, where all customers share their as_ofs, which is much quicker to compute.
     """
@@ -28,21 +29,16 @@ class Keys:
         return Crossed(*self.axes) if self.axes else Pairs(self.frame["as_of"], self.frame["customer_id"])
 
     @classmethod
-    def of(cls, pairs: pl.DataFrame) -> "Keys":
-        """Any pairs."""
-        return cls(pairs.select(KEY).unique().sort(KEY))
-
-    @classmethod
     def crossed(cls, moments: pl.Series, customers: pl.Series) -> "Keys":
-        """All customers at each of the moments."""
+        """All customers at each of the moments, sorted."""
         moments, customers = moments.unique().sort().alias("as_of"), customers.unique().sort().alias("customer_id")
         pairs = moments.to_frame().join(customers.to_frame(), how="cross", maintain_order="left_right")
         return cls(pairs.select(KEY), (moments, customers))
 
-    def earlier(self, span: timedelta) -> "Keys":
-        """Those that lie the span before these, in the order of these."""
-        axes = self.axes and (self.axes[0] - span, self.axes[1])
-        return Keys(self.frame.with_columns(pl.col("as_of") - span), axes)
+    def earlier(self, spans: Sequence[timedelta]) -> "Keys":
+        """Those that lie the spans before these: all by the first span in the order of these, then by the next."""
+        axes = self.axes and (pl.concat(self.axes[0] - span for span in spans), self.axes[1])
+        return Keys(pl.concat(self.frame.with_columns(pl.col("as_of") - span) for span in spans), axes)
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ def campaign_exposures(history: History, *, made: Made | None = None) -> tuple[p
 
 
 def _with_features(history: History, found: pl.DataFrame) -> pl.DataFrame:
-    rows = found.join(facts(history.campaigns), on="campaign_id", how="left")
-    rows = rows.join(features_at(history.of(found["customer_id"]), Keys.of(found)), on=KEY, how="left")
-    return rows.sort("as_of", *reversed(PAIR))
+    found = found.sort("as_of", *reversed(PAIR))
+    rows = found.join(facts(history.campaigns), on="campaign_id", how="left", maintain_order="left")
+    features = features_at(history.of(found["customer_id"]), Keys(found.select(KEY)))
+    return pl.concat([rows, features.drop(KEY)], how="horizontal")

@@ -100,11 +100,13 @@ def _orders(history: History, keys: Keys) -> pl.DataFrame:
 def _windows(history: History, keys: Keys) -> pl.DataFrame:
     """Spend and orders of the last days: what there was by then, less what there was at the window's start."""
     sums = {"spend": pl.col("gross_revenue"), "tx_count": pl.col("new_order")}
-    then = {days: keys.earlier(timedelta(days=days)) for days in (0, *SPANS)}
-    first = pl.lit(then[max(SPANS)].frame["as_of"].min(), pl.Datetime("us"))
-    lines = history.lines.filter(pl.col("timestamp") >= first)
-    totals = {days: before(some, lines, sums=sums) for days, some in then.items()}
-    gained = [(totals[0][name] - totals[days][name]).alias(f"{name}_{days}d") for days in SPANS for name in sums]
+    then = keys.earlier([timedelta(days=days) for days in (0, *SPANS)])
+    first = pl.lit(then.frame["as_of"].min(), pl.Datetime("us"))
+    totals = before(then, history.lines.filter(pl.col("timestamp") >= first), sums=sums)
+    size = keys.frame.height
+    now, *starts = (totals.slice(size * place, size) for place in range(len(SPANS) + 1))
+    begun = list(zip(SPANS, starts, strict=True))
+    gained = [(now[name] - start[name]).alias(f"{name}_{days}d") for days, start in begun for name in sums]
     return keys.frame.with_columns(gained)
 
 

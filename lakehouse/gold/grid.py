@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from lakehouse.gold.cells import Array, Parts, cells_of
+from lakehouse.gold.packed import fresh, pairs, ranked, small, small_stamps
 
 ROWS_AT_ONCE = 500_000
 """So many rows are turned into numbers at once, which bounds the memory that takes."""
@@ -78,10 +79,11 @@ class Grid(ABC):
 
 
 class Crossed(Grid):
-    """All of some customers at each of some moments, both sorted and unique; the keys are sorted by moment."""
+    """All of some customers, sorted and unique, at each of some moments: all at the first one, and so on."""
 
     def __init__(self, moments: pl.Series, customers: pl.Series) -> None:
-        self._moments, self._shape = moments.to_physical().to_numpy(), (len(moments) + 1, len(customers) + 1)
+        self._moments, self._asked = np.unique(moments.to_physical().to_numpy(), return_inverse=True)
+        self._shape = (len(self._moments) + 1, len(customers) + 1)
         super().__init__(customers.to_numpy(), self._shape[0] * self._shape[1])
 
     def _places(self, positions: Array, stamps: Array) -> Array:
@@ -95,20 +97,21 @@ class Crossed(Grid):
         moments = cells.reshape(self._shape)
         for step in range(1, len(self._moments)):
             join(moments[step], moments[step - 1], out=moments[step])
-        return moments[:-1, :-1].reshape(-1)
+        return moments[self._asked, :-1].reshape(-1)
 
 
 class Pairs(Grid):
-    """Any keys, unique and sorted by moment."""
+    """Any keys, in any order."""
 
     def __init__(self, moments: pl.Series, customers: pl.Series) -> None:
-        ids, position, counts = np.unique(customers.to_numpy(), return_inverse=True, return_counts=True)
-        super().__init__(ids, len(position) + 1)
-        self._order = np.argsort(position, kind="stable")  # by customer, and then by moment
-        self._moments = moments.to_physical().to_numpy()[self._order]
-        ends = np.cumsum(counts)
-        self._begins, self._ends = np.append(ends - counts, len(position)), np.append(ends, len(position))
-        self._longest = int(counts.max(initial=0))
+        ids, stamps = customers.to_numpy(), moments.to_physical().to_numpy()
+        self._order = ranked(pairs(small(ids), small_stamps(stamps)))[1]  # by customer, and then by moment
+        mine, self._moments = ids.take(self._order), stamps.take(self._order)
+        begins = np.flatnonzero(fresh(mine))
+        super().__init__(mine.take(begins), len(ids) + 1)
+        ends = np.append(begins, len(ids))[1:]
+        self._begins, self._ends = np.append(begins, len(ids)), np.append(ends, len(ids))
+        self._longest = int((ends - begins).max(initial=0))
 
     def _places(self, positions: Array, stamps: Array) -> Array:
         low, end = self._begins[positions], self._ends[positions]

@@ -35,7 +35,7 @@ def test_customers_of_shared_moments_equal_pairs(shop):
     """Exposures, each at a moment of its own, have the features that a cutoff at that moment would have."""
     history, moments = shop
     together = customer_features(history, moments)
-    assert_frame_equal(together.sort(KEY), features_at(history, Keys.of(together)).sort(KEY), rel_tol=1e-9)
+    assert_frame_equal(together.sort(KEY), features_at(history, Keys(together.select(KEY))).sort(KEY), rel_tol=1e-9)
 
 
 def test_no_moments_have_no_rows(shop):

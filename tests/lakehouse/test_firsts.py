@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.gold import firsts
+from lakehouse.gold import packed
 from lakehouse.gold.firsts import Timeline
 
 IDS = st.integers(-5, 5) | st.integers(-(10**18), 10**18)
@@ -57,7 +57,7 @@ def test_more_pairs_than_numbers_hold(monkeypatch):
     rows = [(number * 1_000, 5 - number % 3, number % 2) for number in range(50)] * 2
     timeline, kinds = _timeline(rows)
     wanted = [timeline.moments(), timeline.first(kinds)]
-    monkeypatch.setattr(firsts, "BITS", 20)
+    monkeypatch.setattr(packed, "BITS", 20)
     timeline, kinds = _timeline(rows)
     assert [timeline.moments().to_list(), timeline.first(kinds).to_list()] == [marks.to_list() for marks in wanted]
     assert [marks.sum() for marks in wanted] == [50, 50]
