@@ -189,7 +189,7 @@ class Lake(OpenTables):
                 delta.create_write_transaction(
                     actions,
                     "overwrite" if remove is None else "append",
-                    _arrow(schema),
+                    schema,
                     list(partition_by) or None,
                     commit_properties=_commit(app, own, retries=0 if remove is None else RETRIES),
                 )
@@ -235,7 +235,7 @@ class Lake(OpenTables):
             with self.failures():
                 DeltaTable.create(
                     self.uri(table),
-                    schema=_arrow(schema),
+                    schema=schema,
                     partition_by=list(partition_by) or None,
                     mode=mode,
                     configuration=configuration,
@@ -260,10 +260,6 @@ class Lake(OpenTables):
                 storage_options=self.storage_options or None,
                 **{key: value for key, value in options.items() if value is not None},
             )
-
-
-def _arrow(schema: pl.Schema) -> Any:
-    return pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 
 
 def _commit(
