@@ -58,7 +58,7 @@ class StagedFile:
 
 
 class Stage:
-    """Lazy rows on their way into files of one table; `files` is filled when `sink` is collected.
+    """Lazy rows on their way into files of one table; `files` are those written so far.
 
     `partition_by` names the columns whose values choose the partition; `partition` fixes those that the rows lack.
     Rows that differ in a column of `apart`, which is not stored, come into different files. Where rows are `stamped`,
@@ -82,10 +82,28 @@ class Stage:
         self._fixed = {name: partition_text(value) for name, value in (partition or {}).items()}
         self._partitions: dict[str, dict[str, str]] = {}
         self._groups: dict[str, tuple[object, ...]] = {}
-        """By a file's path, the values by which its rows were told from others."""
 
-    def sink(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """The sink of rows, to be collected; alone or together with others over the same rows."""
+    def write(self, rows: pl.LazyFrame) -> list[StagedFile]:
+        """Write the rows, streaming, and give the files.
+
+        Raises:
+            StorageError: the storage of the table, or of what the rows are read from, failed.
+        """
+        known = len(self.files)
+        with storage_failures(self._uri):
+            self._sink(rows).collect(engine="streaming")
+            if self._stamped:
+                spans = self._spans(rows)
+                self.files[known:] = [replace(file, span=spans[self._groups[file.path]]) for file in self.files[known:]]
+        return self.files
+
+    def _spans(self, rows: pl.LazyFrame) -> dict[tuple[object, ...], tuple[datetime, datetime]]:
+        """The first and last `timestamp` of what comes into one file; a plan with the sink would take longer."""
+        of, ends = [*self._keys, *self._apart], [pl.col(STAMP).min().alias("first"), pl.col(STAMP).max().alias("last")]
+        found = (rows.group_by(of).agg(ends) if of else rows.select(ends)).collect(engine="streaming")
+        return {tuple(group): (first, last) for *group, first, last in found.iter_rows()}
+
+    def _sink(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         target: Any = f"{self._uri}/{self._path({})}"
         if self._keys:
             key = [*self._keys, *self._apart]
@@ -101,37 +119,15 @@ class Stage:
             lazy=True,
         )
 
-    def write(self, rows: pl.LazyFrame) -> list[StagedFile]:
-        """Write the rows, streaming, and give the files.
-
-        Raises:
-            StorageError: the storage of the table, or of what the rows are read from, failed.
-        """
-        with storage_failures(self._uri):
-            if not self._stamped:
-                self.sink(rows).collect(engine="streaming")
-                return self.files
-            known = len(self.files)
-            *_, found = pl.collect_all([self.sink(rows), self._spans(rows)], engine="streaming")
-        spans = {tuple(group): (first, last) for *group, first, last in found.iter_rows()}
-        self.files[known:] = [replace(file, span=spans[self._groups.get(file.path, ())]) for file in self.files[known:]]
-        return self.files
-
-    def _spans(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        of, ends = [*self._keys, *self._apart], [pl.col(STAMP).min().alias("first"), pl.col(STAMP).max().alias("last")]
-        return rows.group_by(of).agg(ends) if of else rows.select(ends)
-
     def _partition(self, arguments: Any) -> str:
-        keys = arguments.partition_keys.row(0, named=True)
-        path = self._path({name: keys[name] for name in self._keys})
-        self._groups[path] = tuple(keys[name] for name in (*self._keys, *self._apart))
-        return path
+        return self._path(arguments.partition_keys.row(0, named=True))
 
-    def _path(self, keys: Mapping[str, object]) -> str:
-        values = self._fixed | {name: partition_text(value) for name, value in keys.items()}
+    def _path(self, group: Mapping[str, object]) -> str:
+        """A new file for the rows of a group, by what they are told from others."""
+        values = self._fixed | {name: partition_text(group[name]) for name in group if name in self._keys}
         folders = [f"{name}={quote(text, safe='')}" for name, text in values.items()]
         path = "/".join([*folders, f"part-{uuid.uuid4()}.parquet"])
-        self._partitions[path] = values
+        self._partitions[path], self._groups[path] = values, tuple(group.values())
         return path
 
     def _sank(self, arguments: Any) -> None:

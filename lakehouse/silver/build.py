@@ -14,6 +14,7 @@ from lakehouse.frozen_tables import FrozenTables
 from lakehouse.ingest import FILE
 from lakehouse.parallel import Run, side_by_side
 from lakehouse.silver.history import build_history
+from lakehouse.silver.keys import KEYS
 from lakehouse.silver.sidecars import (
     BATCH,
     BUCKETS,
@@ -102,8 +103,8 @@ class _Batch:
         self._base = now.versions.get(self._silver)
         self._bronze = now.version(f"bronze.{table}")
         files = sorted({file.partition[FILE] for file in now.files(f"bronze.{table}")})
-        recorded = now.transactions(self._silver, [BATCH, BUCKETS, *(f"bronze/{file}" for file in files)])
-        self._number = (recorded[BATCH] or 0) + 1
+        recorded = now.transactions(self._silver, [BATCH, BUCKETS, REBUILT, *(f"bronze/{file}" for file in files)])
+        self._number, self._first = (recorded[BATCH] or 0) + 1, recorded[REBUILT] or 1
         self.anew = table in FACTS and recorded[BUCKETS] not in (None, buckets)
         self.new = [file for file in files if self.anew or recorded[f"bronze/{file}"] is None]
 
@@ -122,7 +123,7 @@ class _Batch:
         staged = [file for part in parts for file in part.good]
         old = [] if self.anew else self._now.files(self._silver)
         with TemporaryDirectory(prefix="shopsphere-build-") as scratch:
-            result = supersede(lake, table, staged, old, scratch=Path(scratch))
+            result = supersede(lake, table, staged, old, scratch=Path(scratch), first_batch=self._first)
             quarantine = [file for part in parts for file in part.rejected]
             if result.rows is not None:
                 quarantine += lake.stage(QUARANTINE).write(quarantined(result.rows, table, number))
@@ -131,7 +132,8 @@ class _Batch:
                 CHANGES: changes(table, number, self._since(result, staged, old)),
             }
             sidecars = {sidecar: lake.stage(sidecar).write(rows.lazy()) for sidecar, rows in beside.items()}
-            self._commit(number, result, sidecars | {QUARANTINE: quarantine})
+            keys = [file for part in parts for file in part.keys]
+            self._commit(number, result, sidecars | {QUARANTINE: quarantine, KEYS: keys})
         return sum(file.rows for file in staged) - result.new, sum(file.rows for file in quarantine)
 
     def pieces(self) -> list[Piece]:

@@ -1,4 +1,4 @@
-"""The tables beside silver's own: what a batch rejected, counted and changed.
+"""The tables beside silver's own: what a batch rejected, counted and changed, and which keys it brought.
 
 Each row names its table and batch. The commit that makes a batch part of its own table names the files of these rows,
 staged before; `settle` makes them part of the tables here, at once or, when the run died between, in the next one.
@@ -13,10 +13,12 @@ from functools import cache, partial
 
 import polars as pl
 
-from lakehouse.contracts import TABLES, rules
+from lakehouse.contracts import FACTS, TABLES, rules
 from lakehouse.errors import ConcurrentBuildError
 from lakehouse.frozen_tables import FrozenTables
 from lakehouse.parallel import side_by_side
+from lakehouse.silver import keys
+from lakehouse.silver.keys import KEYS
 from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
@@ -39,7 +41,7 @@ CHECKS_SCHEMA = pl.Schema(
 CHANGES_SCHEMA = pl.Schema(
     {"table": pl.String(), "batch": pl.Int64(), "bucket": pl.Int32(), "since": pl.Datetime("us")}
 )
-SIDECARS = {QUARANTINE: QUARANTINE_SCHEMA, CHECKS: CHECKS_SCHEMA, CHANGES: CHANGES_SCHEMA}
+SIDECARS = {QUARANTINE: QUARANTINE_SCHEMA, CHECKS: CHECKS_SCHEMA, CHANGES: CHANGES_SCHEMA, KEYS: keys.SCHEMA}
 """Each records, under the application id of a silver table, the last batch of it that is here."""
 
 
@@ -64,6 +66,8 @@ def _settle(
     sidecar: str,
 ) -> None:
     lake, base = now.lake, now.versions.get(sidecar)
+    if sidecar == KEYS:
+        recorded = {silver: of for silver, of in recorded.items() if silver.removeprefix("silver.") in FACTS}
     settled = now.transactions(sidecar, recorded)
     due = {silver: last for silver, of in recorded.items() if (last := of[BATCH] or 0) > (settled[silver] or 0)}
     files = [file for silver in due for file in staged(silver).get(sidecar, ())]

@@ -9,6 +9,7 @@ import polars as pl
 from lakehouse.contracts import FACTS, ROW_RULES, TABLES, key_of
 from lakehouse.ingest import FILE, LINEAGE
 from lakehouse.silver.cast import TYPES, Forms, broken, raw_text, repaired, typed
+from lakehouse.silver.keys import KEYS, blocks
 from lakehouse.silver.texts import few_texts
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
@@ -53,10 +54,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Split:
-    """Files staged for a piece, and rows counted by repairing or warning rule."""
+    """Files staged for a piece: good rows, rejected ones, keys of facts; and rows by repairing or warning rule."""
 
     good: list[StagedFile]
     rejected: list[StagedFile]
+    keys: list[StagedFile]
     counts: dict[str, int]
 
 
@@ -80,7 +82,9 @@ def split(lake: Lake, piece: Piece) -> Split:
     placed = good.lazy().with_columns(**origin, **divided).select(schema(piece.table).names())
     stage = lake.stage(f"silver.{piece.table}", partition_by=list(divided), apart=list(apart), stamped=facts)
     files = stage.write(placed.with_columns(**apart))
-    return Split(files, rejected, {rule: count for rule, count in counts.items() if count})
+    told = blocks(good[key_of(piece.table)], piece.table, piece.batch) if facts else pl.DataFrame()
+    keys = lake.stage(KEYS).write(told.lazy()) if told.height else []
+    return Split(files, rejected, keys, {rule: count for rule, count in counts.items() if count})
 
 
 def checked(

@@ -11,6 +11,7 @@ import polars as pl
 
 from lakehouse.contracts import FACTS, SUPERSEDED, key_of
 from lakehouse.ingest import LINEAGE
+from lakehouse.silver.keys import had
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
 
@@ -33,12 +34,11 @@ class Superseded:
 
 
 def supersede(
-    lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[StagedFile], *, scratch: Path
+    lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[StagedFile], *, first_batch: int, scratch: Path
 ) -> Superseded:
-    """Compare staged files with each other and with the table's present ones, by key."""
-    silver = f"silver.{table}"
+    """Compare staged files with each other and with the table's present ones, of its first batch and on, by key."""
     files = {file.path: file for file in (*old, *new)}
-    clashing = _clashing(lake, silver, key_of(table), new, old) if new else None
+    clashing = _clashing(lake, table, new, old, first_batch) if new else None
     if clashing is None or clashing.is_empty():
         return Superseded(list(new), [])
     rows = _rows(lake, table, list(files.values()))
@@ -72,17 +72,23 @@ def quarantined(losers: pl.LazyFrame, table: str, batch: int) -> pl.LazyFrame:
     )
 
 
-def _clashing(lake: Lake, silver: str, key: str, new: Sequence[StagedFile], old: Sequence[StagedFile]) -> pl.DataFrame:
+def _clashing(
+    lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[StagedFile], first_batch: int
+) -> pl.DataFrame:
     """The keys that come more than once and at least once among the new rows, found in parts that fit into memory."""
     found = []
+    silver, key = f"silver.{table}", key_of(table)
     fresh = lake.read_files(silver, new).select(key=key)
-    present = lake.read_files(silver, old).select(key=key) if old else None
     for part in _parts(sum(file.rows for file in new)):
         mine = fresh.filter(part).collect(engine="streaming").sort("key")
         found.append(mine.filter(pl.col("key") == pl.col("key").shift(-1)))
-        if present is not None and not mine.is_empty():
-            known = pl.col("key").is_in(mine["key"].implode())  # half the time of a semi join
-            found.append(present.filter(known).collect(engine="streaming"))
+        known = mine["key"] if old else mine["key"].clear()
+        if table in FACTS and known.len():
+            known = had(lake, table, known, first_batch)
+        if known.len():
+            present = lake.read_files(silver, old).select(key=key)
+            is_known = pl.col("key").is_in(known.implode())  # half the time of a semi join
+            found.append(present.filter(is_known).collect(engine="streaming"))
     return pl.concat(found).unique()
 
 

@@ -82,7 +82,7 @@ def contents(lake, drop=("bucket", "batch")):
     """The rows of silver and gold in one order."""
     found = {}
     for table in tables(lake):
-        if table.startswith(("silver.", "gold.")) and table not in ("silver.checks", "silver.changes"):
+        if table.startswith(("silver.", "gold.")) and table not in ("silver.checks", "silver.changes", "silver.keys"):
             frame = lake.scan(table).collect().drop(drop, strict=False)
             found[table] = frame.sort(frame.columns)
     return found

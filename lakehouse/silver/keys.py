@@ -1,0 +1,54 @@
+"""`silver.keys`: which keys the facts have had, a bit each, so that a night's new rows need not be compared with all.
+
+A key whose bit is not set is new. One whose bit is set may be gone again: who finds some looks at the rows themselves.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from lakehouse.storage import Lake
+
+Array = npt.NDArray[Any]
+KEYS = "silver.keys"
+SCHEMA = pl.Schema({"table": pl.String(), "batch": pl.Int64(), "block": pl.Int64(), "bits": pl.Int64()})
+"""A piece's keys, 64 to a block: bit k of block b is key 64 b + k, of which bit 63 is the sign."""
+BLOCK = 6
+"""A block's number is the key without so many of its bits."""
+
+
+def blocks(keys: pl.Series, table: str, batch: int) -> pl.DataFrame:
+    """The rows that tell of some keys."""
+    known = np.sort(keys.to_numpy())
+    numbers = known >> BLOCK
+    begins = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
+    bits = np.bitwise_or.reduceat(_bits(known), begins) if len(known) else known
+    told = pl.DataFrame({"block": numbers[begins], "bits": bits})
+    return told.select(pl.lit(table).alias("table"), pl.lit(batch, pl.Int64).alias("batch"), "block", "bits")
+
+
+def had(lake: Lake, table: str, keys: pl.Series, first_batch: int) -> pl.Series:
+    """Those of the keys that the table may have had; all where not every batch since the first one told of its own."""
+    if not lake.exists(KEYS):
+        return keys
+    wanted = keys.to_numpy()
+    numbers = wanted >> BLOCK
+    told = lake.scan(KEYS).filter(pl.col("table") == table)
+    mine = told.filter(pl.col("block").is_in(pl.Series(numbers).implode()))
+    bits = mine.group_by("block").agg(pl.col("bits").bitwise_or()).sort("block")
+    earliest, found = pl.collect_all([told.select(pl.col("batch").min()), bits], engine="streaming")
+    if earliest.item() != first_batch:
+        return keys
+    if found.is_empty():
+        return keys.clear()
+    there, set_bits = found["block"].to_numpy(), found["bits"].to_numpy()
+    places = np.searchsorted(there, numbers)
+    known = there.take(places, mode="clip") == numbers
+    return keys.filter(pl.Series(known & (set_bits.take(places, mode="clip") & _bits(wanted) != 0)))
+
+
+def _bits(keys: Array) -> Array:
+    bits: Array = np.left_shift(np.int64(1), keys & ((1 << BLOCK) - 1))
+    return bits
