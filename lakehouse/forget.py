@@ -18,6 +18,7 @@ from lakehouse.ingest import LINEAGE
 from lakehouse.marks import MINE, Mark, marks
 from lakehouse.naming import NAMING, CustomerId, in_raw
 from lakehouse.silver.history import HISTORY
+from lakehouse.silver.keys import KEYED
 from lakehouse.silver.sidecars import BATCH, BUCKETS, CHANGES, changes, named, settle
 from lakehouse.silver.split import QUARANTINE, bucket_of
 from lakehouse.staging import StagedFile
@@ -215,7 +216,8 @@ def _batch(lake: Lake, trace: Trace) -> tuple[dict[str, int], dict[str, str]]:
         return {BATCH: number}, {}
     since = _since(lake, trace) if table in FACTS else {}
     staged = lake.stage(CHANGES).write(changes(table, number, since).lazy())
-    return {BATCH: number}, named(number, {CHANGES: staged})
+    keyed = {KEYED: number} if lake.transaction(trace.table, KEYED) == number - 1 else {}
+    return {BATCH: number, **keyed}, named(number, {CHANGES: staged})
 
 
 def _since(lake: Lake, trace: Trace) -> dict[int | None, datetime | None]:

@@ -88,20 +88,25 @@ class OpenTables:
         return kept
 
     def _latest(self, kept: DeltaTable) -> int | None:
-        """The number of the newest version, by the names of its log's files alone; None where they tell of none."""
+        """The number of the newest version, by the names of its log's files alone; None where the log is another.
+
+        Python's DeltaTable has no such question: it would read the new commits, and move what others read.
+        """
         with self.failures():
             try:
                 return int(kept._table.get_latest_version())
-            except DeltaError:  # `forget` has put a checkpoint in the place of older commits
-                return None
+            except DeltaError as error:
+                if "Invalid table version" in str(error):  # `forget` put a checkpoint in the place of older commits
+                    return None
+                raise
 
     def _at(self, table: str, version: int) -> DeltaTable:
         """The table at a version, which nobody may move; kept for the next one who reads the same."""
         for kept in (self._newest.get(table), self._read.get(table)):
             if kept is not None and kept.version() == version:
                 return kept
-        self._read[table] = self.delta(table, version)
-        return self._read[table]
+        kept = self._read[table] = self.delta(table, version)
+        return kept
 
     def _guard(self, call: Callable[[], T]) -> T:
         with self.failures():

@@ -15,7 +15,7 @@ KEY = ["as_of", "customer_id"]
 
 @dataclass(frozen=True)
 class Keys:
-    """The (as_of, customer_id) whose features are wanted.
+    """The (as_of, customer_id) whose features are wanted, in order of as_of; totals can be had in any order.
 
     axes: the moments and the customers, where all customers share their as_ofs, which is much quicker to compute.
     """

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from lakehouse.gold.cells import Array
-from lakehouse.gold.packed import firsts, fresh, pairs, ranked, small, small_stamps
+from lakehouse.gold.packed import firsts, fresh, paired, ranked, small, small_stamps
 
 
 class Timeline:
@@ -18,7 +18,7 @@ class Timeline:
         self._height = len(customers)
         rows = np.arange(self._height) if counted is None else np.flatnonzero(counted.to_numpy())
         ids, times = small(customers.to_numpy().take(rows)), stamps.to_physical().to_numpy().take(rows)
-        moments, places = ranked(pairs(ids, small_stamps(times)))
+        moments, places = ranked(paired(ids, small_stamps(times)))
         self._customers, self._rows = ids.take(places), rows.take(places)
         self._fresh = fresh(moments)
 
@@ -33,7 +33,7 @@ class Timeline:
             known = kinds.is_not_null().to_numpy().take(rows)
             customers, rows = customers[known], rows[known]
         numbers = small(kinds.cast(pl.Int64).fill_null(0).to_numpy().take(rows))
-        return self._marks(rows.take(firsts(pairs(customers, numbers))))
+        return self._marks(rows.take(firsts(paired(customers, numbers))))
 
     def _marks(self, rows: Array) -> pl.Series:
         marks = np.zeros(self._height, np.bool_)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from lakehouse.gold.cells import Array, Parts, cells_of
-from lakehouse.gold.packed import fresh, pairs, ranked, small, small_stamps
+from lakehouse.gold.packed import fresh, paired, ranked, small, small_stamps
 
 ROWS_AT_ONCE = 500_000
 """So many rows are turned into numbers at once, which bounds the memory that takes."""
@@ -62,7 +62,7 @@ class Grid(ABC):
     def _positions(self, ids: Array) -> Array:
         """Where ids are among the customers; behind the last one where they are not."""
         if self._table is not None:
-            return self._table.take(ids - (self._lowest - 1), mode="clip")
+            return self._table.take(ids - self._lowest + 1, mode="clip")
         found: Array = np.searchsorted(self._customers, ids)
         found[self._customers.take(found, mode="clip") != ids] = len(self._customers)
         return found
@@ -74,7 +74,7 @@ class Grid(ABC):
         if span > DENSE * len(ids):
             return None
         table = np.full(span + 2, len(ids), np.int32)
-        table[ids - (self._lowest - 1)] = np.arange(len(ids))
+        table[ids - self._lowest + 1] = np.arange(len(ids))
         return table
 
 
@@ -105,7 +105,7 @@ class Pairs(Grid):
 
     def __init__(self, moments: pl.Series, customers: pl.Series) -> None:
         ids, stamps = customers.to_numpy(), moments.to_physical().to_numpy()
-        self._order = ranked(pairs(small(ids), small_stamps(stamps)))[1]  # by customer, and then by moment
+        self._order = ranked(paired(small(ids), small_stamps(stamps)))[1]  # by customer, and then by moment
         mine, self._moments = ids.take(self._order), stamps.take(self._order)
         begins = np.flatnonzero(fresh(mine))
         super().__init__(mine.take(begins), len(ids) + 1)

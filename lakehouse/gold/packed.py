@@ -9,7 +9,7 @@ HALF = 1 << 31
 BITS = 63
 SECOND = 1_000_000
 """In microseconds."""
-DENSE = 4
+ROOM = 4
 """Where numbers go no higher than so many times their count, a table tells where each comes first, without sorting."""
 
 
@@ -24,7 +24,7 @@ def small_stamps(stamps: Array) -> Array:
     return small(stamps if (stamps % SECOND).any() else stamps // SECOND)
 
 
-def pairs(some: Array, others: Array) -> Array:
+def paired(some: Array, others: Array) -> Array:
     """One number for each pair of small ones, in order of the first and then the second."""
     return some * (int(others.max(initial=0)) + 1) + others
 
@@ -41,7 +41,7 @@ def ranked(numbers: Array) -> tuple[Array, Array]:
 def firsts(numbers: Array) -> Array:
     """The place where each number comes first."""
     size = int(numbers.max(initial=-1)) + 1
-    if size > DENSE * len(numbers):
+    if size > ROOM * len(numbers):
         rising, places = ranked(numbers)
         return places[fresh(rising)]
     first = np.full(size, len(numbers))

@@ -14,7 +14,7 @@ from lakehouse.frozen_tables import FrozenTables
 from lakehouse.ingest import FILE
 from lakehouse.parallel import Run, side_by_side
 from lakehouse.silver.history import build_history
-from lakehouse.silver.keys import KEYS
+from lakehouse.silver.keys import KEYED, KEYS, blocks
 from lakehouse.silver.sidecars import (
     BATCH,
     BUCKETS,
@@ -77,7 +77,7 @@ def _built(parts: "dict[str, list[Split]]", batch: "_Batch") -> tuple[int, int]:
 
 def _split(lake: Lake, run: Run, batches: "list[_Batch]") -> "dict[str, list[Split]]":
     """The pieces of all batches, split; the next batch's begin while the last ones of another are at work."""
-    pieces = [piece for batch in batches for piece in batch.pieces()]
+    pieces = [piece for some in side_by_side(_Batch.pieces, batches) for piece in some]
     found: dict[str, list[Split]] = {batch.table: [] for batch in batches}
     for piece, part in zip(pieces, run(partial(split, lake), pieces), strict=True):
         found[piece.table].append(part)
@@ -103,8 +103,9 @@ class _Batch:
         self._base = now.versions.get(self._silver)
         self._bronze = now.version(f"bronze.{table}")
         files = sorted({file.partition[FILE] for file in now.files(f"bronze.{table}")})
-        recorded = now.transactions(self._silver, [BATCH, BUCKETS, REBUILT, *(f"bronze/{file}" for file in files)])
-        self._number, self._first = (recorded[BATCH] or 0) + 1, recorded[REBUILT] or 1
+        recorded = now.transactions(self._silver, [BATCH, BUCKETS, KEYED, *(f"bronze/{file}" for file in files)])
+        self._number = (recorded[BATCH] or 0) + 1
+        self._keyed = table in FACTS and recorded[KEYED] == recorded[BATCH]
         self.anew = table in FACTS and recorded[BUCKETS] not in (None, buckets)
         self.new = [file for file in files if self.anew or recorded[f"bronze/{file}"] is None]
 
@@ -123,7 +124,7 @@ class _Batch:
         staged = [file for part in parts for file in part.good]
         old = [] if self.anew else self._now.files(self._silver)
         with TemporaryDirectory(prefix="shopsphere-build-") as scratch:
-            result = supersede(lake, table, staged, old, scratch=Path(scratch), first_batch=self._first)
+            result = supersede(lake, table, staged, old, scratch=Path(scratch), keyed=self._keyed)
             quarantine = [file for part in parts for file in part.rejected]
             if result.rows is not None:
                 quarantine += lake.stage(QUARANTINE).write(quarantined(result.rows, table, number))
@@ -133,8 +134,18 @@ class _Batch:
             }
             sidecars = {sidecar: lake.stage(sidecar).write(rows.lazy()) for sidecar, rows in beside.items()}
             keys = [file for part in parts for file in part.keys]
+            if table in FACTS and not self._keyed:
+                keys += self._keys_of(old)
             self._commit(number, result, sidecars | {QUARANTINE: quarantine, KEYS: keys})
         return sum(file.rows for file in staged) - result.new, sum(file.rows for file in quarantine)
+
+    def _keys_of(self, files: list[StagedFile]) -> list[StagedFile]:
+        """Stage the keys of files from when batches told of none."""
+        found = []
+        for file in files:
+            keys = self._lake.read_files(self._silver, [file]).select(key_of(self.table)).collect().to_series()
+            found += self._lake.stage(KEYS).write(blocks(keys, self.table, self._number).lazy())
+        return found
 
     def pieces(self) -> list[Piece]:
         """What is to be split, some lines at a time."""
@@ -164,7 +175,7 @@ class _Batch:
     def _commit(self, number: int, result: Superseded, sidecars: dict[str, list[StagedFile]]) -> None:
         app = {BATCH: number} | {f"bronze/{file}": 1 for file in self.new}
         if self.table in FACTS:
-            app[BUCKETS] = self._buckets
+            app |= {BUCKETS: self._buckets, KEYED: number}
         if self.anew:
             app[REBUILT] = number
         self._lake.commit(

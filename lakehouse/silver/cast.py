@@ -22,8 +22,8 @@ PATTERNS = {
     "timestamp": ("%Y-%m-%d %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y %H:%M:%S"),
 }
 """The contract's form, then those of the dialect excel."""
-LAST_SHORT_YEAR = 999
-"""Polars reads 22 as the year 22, which nobody means."""
+YEARS = (1000, 9999)
+"""Polars reads 22 as the year 22, which nobody means, and +12345, which few others can hold."""
 
 
 class Forms:
@@ -95,7 +95,7 @@ def fitted(found: pl.Expr, text: pl.Expr, column: Column, dialect: str = "standa
     if column.kind == "number":
         return pl.when(found.is_finite()).then(found)
     if column.kind in PATTERNS:
-        return pl.when(found.dt.year() > LAST_SHORT_YEAR).then(found)
+        return pl.when(found.dt.year().is_between(*YEARS)).then(found)
     return found.str.to_lowercase() if column.lower else found
 
 

@@ -3,20 +3,19 @@
 A key whose bit is not set is new. One whose bit is set may be gone again: who finds some looks at the rows themselves.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from lakehouse.storage import Lake
 
-Array = npt.NDArray[Any]
 KEYS = "silver.keys"
 SCHEMA = pl.Schema({"table": pl.String(), "batch": pl.Int64(), "block": pl.Int64(), "bits": pl.Int64()})
 """A piece's keys, 64 to a block: bit k of block b is key 64 b + k, of which bit 63 is the sign."""
 BLOCK = 6
 """A block's number is the key without so many of its bits."""
+KEYED = "keyed"
+"""Application id under which a commit of facts records its batch, if it and all before it told of their keys."""
 
 
 def blocks(keys: pl.Series, table: str, batch: int) -> pl.DataFrame:
@@ -29,26 +28,23 @@ def blocks(keys: pl.Series, table: str, batch: int) -> pl.DataFrame:
     return told.select(pl.lit(table).alias("table"), pl.lit(batch, pl.Int64).alias("batch"), "block", "bits")
 
 
-def had(lake: Lake, table: str, keys: pl.Series, first_batch: int) -> pl.Series:
-    """Those of the keys that the table may have had; all where not every batch since the first one told of its own."""
+def had(lake: Lake, table: str, keys: pl.Series) -> pl.Series:
+    """Those of the keys that the table may have had, if all of its batches have told of theirs."""
     if not lake.exists(KEYS):
         return keys
     wanted = keys.to_numpy()
     numbers = wanted >> BLOCK
-    told = lake.scan(KEYS).filter(pl.col("table") == table)
-    mine = told.filter(pl.col("block").is_in(pl.Series(numbers).implode()))
-    bits = mine.group_by("block").agg(pl.col("bits").bitwise_or()).sort("block")
-    earliest, found = pl.collect_all([told.select(pl.col("batch").min()), bits], engine="streaming")
-    if earliest.item() != first_batch:
-        return keys
+    mine = (pl.col("table") == table) & pl.col("block").is_in(pl.Series(numbers).implode())
+    of_block = lake.scan(KEYS).filter(mine).group_by("block").agg(pl.col("bits").bitwise_or()).sort("block")
+    found = of_block.collect(engine="streaming")
     if found.is_empty():
         return keys.clear()
-    there, set_bits = found["block"].to_numpy(), found["bits"].to_numpy()
+    there, bits = found["block"].to_numpy(), found["bits"].to_numpy()
     places = np.searchsorted(there, numbers)
     known = there.take(places, mode="clip") == numbers
-    return keys.filter(pl.Series(known & (set_bits.take(places, mode="clip") & _bits(wanted) != 0)))
+    return keys.filter(pl.Series(known & (bits.take(places, mode="clip") & _bits(wanted) != 0)))
 
 
-def _bits(keys: Array) -> Array:
-    bits: Array = np.left_shift(np.int64(1), keys & ((1 << BLOCK) - 1))
+def _bits(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    bits: npt.NDArray[np.int64] = np.left_shift(np.int64(1), keys & ((1 << BLOCK) - 1))
     return bits

@@ -34,11 +34,14 @@ class Superseded:
 
 
 def supersede(
-    lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[StagedFile], *, first_batch: int, scratch: Path
+    lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[StagedFile], *, keyed: bool, scratch: Path
 ) -> Superseded:
-    """Compare staged files with each other and with the table's present ones, of its first batch and on, by key."""
+    """Compare staged files with each other and with the table's present ones, by key.
+
+    keyed: whether `silver.keys` tells of all keys that are present.
+    """
     files = {file.path: file for file in (*old, *new)}
-    clashing = _clashing(lake, table, new, old, first_batch) if new else None
+    clashing = _clashing(lake, table, new, old, keyed) if new else None
     if clashing is None or clashing.is_empty():
         return Superseded(list(new), [])
     rows = _rows(lake, table, list(files.values()))
@@ -73,7 +76,7 @@ def quarantined(losers: pl.LazyFrame, table: str, batch: int) -> pl.LazyFrame:
 
 
 def _clashing(
-    lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[StagedFile], first_batch: int
+    lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[StagedFile], keyed: bool
 ) -> pl.DataFrame:
     """The keys that come more than once and at least once among the new rows, found in parts that fit into memory."""
     found = []
@@ -83,8 +86,8 @@ def _clashing(
         mine = fresh.filter(part).collect(engine="streaming").sort("key")
         found.append(mine.filter(pl.col("key") == pl.col("key").shift(-1)))
         known = mine["key"] if old else mine["key"].clear()
-        if table in FACTS and known.len():
-            known = had(lake, table, known, first_batch)
+        if keyed and known.len():
+            known = had(lake, table, known)
         if known.len():
             present = lake.read_files(silver, old).select(key=key)
             is_known = pl.col("key").is_in(known.implode())  # half the time of a semi join

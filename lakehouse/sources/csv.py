@@ -104,6 +104,7 @@ class CsvSource:
     def _scan(self, file: CsvFile, **options: Any) -> pl.LazyFrame:
         return pl.scan_csv(
             file.path,
+            glob=False,
             infer_schema=False,
             row_index_name="source_line",
             row_index_offset=2,

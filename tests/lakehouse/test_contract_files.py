@@ -114,9 +114,16 @@ def test_dates_of_another_form_get_their_own_advice(lake, write_shop, dates, dia
     assert ("If that is" in said) == ("If that is" in str(caught.value))
 
 
-def test_a_year_of_two_digits_is_no_year(lake, write_shop):
-    """The row is in quarantine, and not in the first century."""
-    rows = [{}, {"transaction_id": "2"}, {"transaction_id": "3", "timestamp": "22-01-01 10:00:00"}]
+def test_a_folder_may_have_any_name(lake, write_shop):
+    """Its name is no pattern."""
+    loaded(lake, write_shop("raw [2024] *?"))
+    assert len(table(lake, "silver.transactions")) == 1
+
+
+@pytest.mark.parametrize("year", ["22", "+12345"])
+def test_a_year_has_four_digits(lake, write_shop, year):
+    """Else the row is in quarantine, and not in the first century, nor where nobody can read it."""
+    rows = [{}, {"transaction_id": "2"}, {"transaction_id": "3", "timestamp": f"{year}-01-01 10:00:00"}]
     loaded(lake, write_shop(transactions=rows))
     assert [row["rule"] for row in table(lake, "silver.quarantine")] == ["timestamp_not_a_timestamp"]
 

@@ -22,7 +22,7 @@ SCHEMA = pl.Schema(
         "share": pl.Float64(),
     }
 )
-IDS = st.integers(-5, 5) | st.integers(-(10**18), 10**18)
+IDS = st.integers(-5, 5) | st.integers(-(10**18), 10**18) | st.sampled_from([-(2**63), 2**63 - 1])
 STAMPS = st.integers(0, 6).map(lambda hours: START + timedelta(hours=hours))
 ROWS = st.lists(
     st.tuples(
