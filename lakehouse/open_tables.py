@@ -8,12 +8,32 @@ from typing import Any, TypeVar
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from lakehouse.errors import MissingTableError
+from lakehouse.errors import ConfigurationError, MissingTableError
 from lakehouse.failures import storage_failures
 from lakehouse.settings import Settings
 
 T = TypeVar("T")
 LOOKS_AT_ONCE = 8
+UNREADABLE = "[]^|\\=%"
+"""Of a folder whose path has one of these, delta-rs makes another, or Polars reads `=` as a partition."""
+
+
+class _Table(DeltaTable):
+    """A Delta table whose files have the names that they have on disk: delta-rs gives the folder's percent-encoded."""
+
+    def __init__(self, uri: str, **options: Any) -> None:
+        super().__init__(uri, **options)
+        self._uri = uri
+
+    @property
+    def table_uri(self) -> str:
+        """The table's folder or address."""
+        return f"{self._uri}/"
+
+    def file_uris(self, *filters: Any, **more: Any) -> list[str]:
+        """The files of the version, in the order of its add actions."""
+        encoded = len(super().table_uri.removeprefix("file://"))
+        return [self.table_uri + uri[encoded:] for uri in super().file_uris(*filters, **more)]
 
 
 class OpenTables:
@@ -22,6 +42,11 @@ class OpenTables:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.root = settings.lake_uri
+        if odd := sorted(set(UNREADABLE) & set(self.root)):
+            raise ConfigurationError(
+                f"the lake cannot be in {self.root}: Delta's readers fail where a path has {' '.join(odd)}; "
+                "set VAR_DIR or LAKE_ROOT to another"
+            )
         self.storage_options = settings.storage_options
         self._newest: dict[str, DeltaTable] = {}
         self._read: dict[str, DeltaTable] = {}
@@ -49,9 +74,7 @@ class OpenTables:
             MissingTableError: the table does not exist.
         """
         try:
-            return self._guard(
-                lambda: DeltaTable(self.uri(table), version=version, storage_options=self.storage_options)
-            )
+            return self._guard(lambda: _Table(self.uri(table), version=version, storage_options=self.storage_options))
         except TableNotFoundError as error:
             raise self.missing(table) from error
 

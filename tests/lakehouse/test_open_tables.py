@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lakehouse.errors import MissingTableError
+from lakehouse.errors import ConfigurationError, MissingTableError
+from lakehouse.settings import Settings
 from lakehouse.storage import Lake
 
 ROWS = pl.DataFrame({"a": [1]})
@@ -55,3 +56,25 @@ def test_a_table_that_is_gone_is_missing(lake, other):
         file.rmdir() if file.is_dir() else file.unlink()
     with pytest.raises(MissingTableError):
         lake.version("t")
+
+
+@pytest.mark.parametrize("name", ["my shop", "Größe & Co. #1?", "50 'off' {all}"])
+def test_a_lake_may_be_in_a_folder_of_almost_any_name(tmp_path, name):
+    """Delta percent-encodes it, and its files are found all the same."""
+    lake = Lake(Settings(var_dir=tmp_path / name, lake_root=""))
+    rows = pl.DataFrame({"a": [1, 2], "b": ["x y", "z"]})
+    lake.commit("t", rows.schema, add=lake.stage("t", partition_by=["b"]).write(rows.lazy()), partition_by=["b"])
+    lake.append("u", rows)
+    lake.delete("u", "a = 1")
+    assert lake.scan("t").filter(b="x y").collect()["a"].to_list() == [1]
+    assert lake.read_files("t", lake.files("t")).collect()["a"].sort().to_list() == [1, 2]
+    assert lake.scan("u").collect().rows() == [(2, "z")]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a [b]", "50%", "month=5", "back\\slash", "a|b", "a^b"])
+def test_a_folder_that_delta_cannot_read_is_refused(tmp_path, name):
+    """Before anything is written, and with what to do."""
+    with pytest.raises(ConfigurationError, match="set VAR_DIR or LAKE_ROOT to another"):
+        Lake(Settings(var_dir=tmp_path / name, lake_root=""))
+    assert not (tmp_path / name).exists()
