@@ -214,6 +214,13 @@ def test_a_forgotten_customer_is_in_no_table(folder):
     assert ask(after, "clv", [second]) == pytest.approx(value, rel=1e-5)
 
 
+@pytest.fixture
+def unhurried(monkeypatch):
+    """One look is enough, however busy the machine."""
+    monkeypatch.setattr(precompute, "SECONDS", 600.0)
+
+
+@pytest.mark.usefixtures("unhurried")
 def test_a_model_that_is_refused_has_none(folder):
     """The worker refuses it too; the others have theirs."""
     pointer = read_pointer(folder)
@@ -227,6 +234,7 @@ def test_a_model_that_is_refused_has_none(folder):
     assert not any("-clv-" in path for path in found[1])
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_only_who_answers_has_one(folder):
     """A challenger in the shadow is asked by nobody; a canary is."""
     pointer = read_pointer(folder)

@@ -44,4 +44,4 @@ def test_tables_that_are_not_there_are_named(examine, tiny_lake):
     assert line(lines, "lake").startswith("ok")
     there, _, absent = line(lines, "lake").partition("not there yet: ")
     assert "gold.product_weeks" in absent and "predictions" in absent and "gold.product_features" not in absent
-    assert " 20 of 30 tables" in there
+    assert " 21 of 31 tables" in there
