@@ -14,8 +14,8 @@ from lakehouse.settings import Settings
 
 T = TypeVar("T")
 LOOKS_AT_ONCE = 8
-UNREADABLE = "[]^|\\=%"
-"""Of a folder whose path has one of these, delta-rs makes another, or Polars reads `=` as a partition."""
+UNREADABLE = "#?[]^|\\=%"
+"""Of a folder whose path has one of these delta-rs makes another or finds no history; `=` is a partition for Polars."""
 
 
 class _Table(DeltaTable):

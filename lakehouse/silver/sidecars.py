@@ -14,7 +14,7 @@ from functools import cache, partial
 import polars as pl
 
 from lakehouse.contracts import FACTS, TABLES, rules
-from lakehouse.errors import ConcurrentBuildError
+from lakehouse.errors import ConcurrentBuildError, StorageError
 from lakehouse.frozen_tables import FrozenTables
 from lakehouse.parallel import side_by_side
 from lakehouse.silver import keys
@@ -71,6 +71,9 @@ def _settle(
     settled = now.transactions(sidecar, recorded)
     due = {silver: last for silver, of in recorded.items() if (last := of[BATCH] or 0) > (settled[silver] or 0)}
     files = [file for silver in due for file in staged(silver).get(sidecar, ())]
+    if lost := [silver for silver in due if not staged(silver) and sidecar != KEYS]:
+        place = f"{lake.uri(lost[0])}/_delta_log"
+        raise StorageError(f"{place} tells nothing of the last batch of {lost[0]}: restore the commits that it had")
     try:
         if due:
             lake.commit(sidecar, SIDECARS[sidecar], add=files, app=due, base=base)

@@ -11,6 +11,7 @@ import pytest
 from increment_checks import KEYS, assert_same, contents, ingested_and_built, lake_at, split_into
 
 from lakehouse.build import build
+from lakehouse.errors import StorageError
 from lakehouse.quarantine import by_file
 from lakehouse.storage import Lake
 
@@ -18,6 +19,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from lakehouse.build import build
+from lakehouse.errors import StorageError
 from lakehouse.ingest import ingest
 from lakehouse.settings import Settings
 from lakehouse.storage import Lake
@@ -74,3 +76,11 @@ def test_a_table_that_was_not_committed_is_made_beside_the_others(tmp_path, writ
     again = Lake(lake.settings)
     build(again)
     assert_same(expected, contents(again))
+
+
+def test_what_a_lost_commit_told_is_missed(lake, write_shop):
+    """It named the rejected rows, which no table has yet: the next build says so instead of going on without them."""
+    ingested_and_built(lake, [write_shop(events=[{}, {"event_id": "2", "timestamp": "soon"}])])
+    lake.commit("silver.events", lake.scan("silver.events").collect_schema(), partition_by=["bucket"], app={"batch": 9})
+    with pytest.raises(StorageError, match="tells nothing of the last batch of silver"):
+        build(lake)
