@@ -200,8 +200,7 @@ def _check_nobody_writes(lake: Lake, table: str, young: Sequence[str]) -> None:
 def _without(lake: Lake, trace: Trace, file: StagedFile) -> list[StagedFile]:
     """The file written again without the customer."""
     rows = trace.mark(lake.read_files(trace.table, [file])).filter(~pl.col(MINE)).drop(MINE)
-    stamped = trace.table.removeprefix("silver.") in FACTS
-    return lake.stage(trace.table, partition=file.partition, stamped=stamped).write(rows)
+    return lake.stage(trace.table, partition=file.partition).write(rows)
 
 
 def _batch(lake: Lake, trace: Trace) -> tuple[dict[str, int], dict[str, str]]:

@@ -19,7 +19,7 @@ from lakehouse.failures import storage_failures
 
 ROWS_PER_GROUP = 250_000
 STAMP = "timestamp"
-"""The column whose span the log tells, so that readers leave out files without having opened them."""
+"""The column whose span the log tells where rows have it, so that readers leave out files unopened."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class StagedFile:
         told: dict[str, object] = {"numRecords": self.rows}
         if self.span:
             first, last = (moment.isoformat(" ", "milliseconds") for moment in self.span)  # cut off, as readers expect
-            told |= {"minValues": {STAMP: first}, "maxValues": {STAMP: last}, "nullCount": {STAMP: 0}}
+            told |= {"minValues": {STAMP: first}, "maxValues": {STAMP: last}}
         return AddAction(self.path, self.size, dict(self.partition), now, True, json.dumps(told))
 
     def remove(self) -> RemoveAction:
@@ -61,8 +61,7 @@ class Stage:
     """Lazy rows on their way into files of one table; `files` are those written so far.
 
     `partition_by` names the columns whose values choose the partition; `partition` fixes those that the rows lack.
-    Rows that differ in a column of `apart`, which is not stored, come into different files. Where rows are `stamped`,
-    none lacks a `timestamp`, and `write` finds the span of each file.
+    Rows that differ in a column of `apart`, which is not stored, come into different files.
     """
 
     def __init__(
@@ -73,15 +72,13 @@ class Stage:
         partition_by: Sequence[str] = (),
         apart: Sequence[str] = (),
         partition: Mapping[str, object] | None = None,
-        stamped: bool = False,
     ) -> None:
         self.files: list[StagedFile] = []
         self._uri = uri
         self._options = dict(storage_options) or None
-        self._keys, self._apart, self._stamped = list(partition_by), list(apart), stamped
+        self._keys, self._apart = list(partition_by), list(apart)
         self._fixed = {name: partition_text(value) for name, value in (partition or {}).items()}
-        self._partitions: dict[str, dict[str, str]] = {}
-        self._groups: dict[str, tuple[object, ...]] = {}
+        self._groups: dict[str, Mapping[str, object]] = {}
 
     def write(self, rows: pl.LazyFrame) -> list[StagedFile]:
         """Write the rows, streaming, and give the files.
@@ -92,16 +89,18 @@ class Stage:
         known = len(self.files)
         with storage_failures(self._uri):
             self._sink(rows).collect(engine="streaming")
-            if self._stamped:
-                spans = self._spans(rows)
-                self.files[known:] = [replace(file, span=spans[self._groups[file.path]]) for file in self.files[known:]]
+            if rows.collect_schema().get(STAMP) == pl.Datetime("us"):
+                spans, new = self._spans(rows), self.files[known:]
+                self.files[known:] = [
+                    replace(file, span=spans[tuple(self._groups[file.path].values())]) for file in new
+                ]
         return self.files
 
-    def _spans(self, rows: pl.LazyFrame) -> dict[tuple[object, ...], tuple[datetime, datetime]]:
+    def _spans(self, rows: pl.LazyFrame) -> dict[tuple[object, ...], tuple[datetime, datetime] | None]:
         """The first and last `timestamp` of what comes into one file; a plan with the sink would take longer."""
         of, ends = [*self._keys, *self._apart], [pl.col(STAMP).min().alias("first"), pl.col(STAMP).max().alias("last")]
         found = (rows.group_by(of).agg(ends) if of else rows.select(ends)).collect(engine="streaming")
-        return {tuple(group): (first, last) for *group, first, last in found.iter_rows()}
+        return {tuple(group): (first, last) if first else None for *group, first, last in found.iter_rows()}
 
     def _sink(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         target: Any = f"{self._uri}/{self._path({})}"
@@ -124,17 +123,19 @@ class Stage:
 
     def _path(self, group: Mapping[str, object]) -> str:
         """A new file for the rows of a group, by what they are told from others."""
-        values = self._fixed | {name: partition_text(group[name]) for name in group if name in self._keys}
-        folders = [f"{name}={quote(text, safe='')}" for name, text in values.items()]
+        folders = [f"{name}={quote(text, safe='')}" for name, text in self._values(group).items()]
         path = "/".join([*folders, f"part-{uuid.uuid4()}.parquet"])
-        self._partitions[path], self._groups[path] = values, tuple(group.values())
+        self._groups[path] = group
         return path
+
+    def _values(self, group: Mapping[str, object]) -> dict[str, str]:
+        return self._fixed | {name: partition_text(group[name]) for name in group if name in self._keys}
 
     def _sank(self, arguments: Any) -> None:
         for file in arguments.paths:
             path = str(file.path).removeprefix("file://").removeprefix(self._uri).lstrip("/")
             if file.num_rows:
-                self.files.append(StagedFile(path, file.num_rows, file.num_bytes, self._partitions[path]))
+                self.files.append(StagedFile(path, file.num_rows, file.num_bytes, self._values(self._groups[path])))
 
 
 def partition_text(value: object) -> str:

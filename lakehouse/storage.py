@@ -129,13 +129,10 @@ class Lake(OpenTables):
         partition_by: Sequence[str] = (),
         apart: Sequence[str] = (),
         partition: Mapping[str, object] | None = None,
-        stamped: bool = False,
     ) -> Stage:
         """A stage for new files of the table, see `Stage`, which `commit` makes part of it."""
         options = self.settings.scan_options
-        return Stage(
-            self.uri(table), options, partition_by=partition_by, apart=apart, partition=partition, stamped=stamped
-        )
+        return Stage(self.uri(table), options, partition_by=partition_by, apart=apart, partition=partition)
 
     def files(self, table: str, version: int | None = None) -> list[StagedFile]:
         """The data files of a version; none where the table does not exist."""

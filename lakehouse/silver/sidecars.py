@@ -13,12 +13,12 @@ from functools import cache, partial
 
 import polars as pl
 
-from lakehouse.contracts import FACTS, TABLES, rules
+from lakehouse.contracts import TABLES, rules
 from lakehouse.errors import ConcurrentBuildError, StorageError
 from lakehouse.frozen_tables import FrozenTables
 from lakehouse.parallel import side_by_side
 from lakehouse.silver import keys
-from lakehouse.silver.keys import KEYS
+from lakehouse.silver.keys import KEYED, KEYS
 from lakehouse.silver.split import QUARANTINE, QUARANTINE_SCHEMA
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
@@ -54,7 +54,7 @@ def named(batch: int, files: Mapping[str, Sequence[StagedFile]]) -> dict[str, st
 def settle(lake: Lake, tables: Collection[str] = tuple(TABLES)) -> None:
     """Make the rows of the tables' last batches part of the tables here, if they are not."""
     now = FrozenTables.now(lake, [*(f"silver.{table}" for table in tables), *SIDECARS])
-    recorded = now.recorded({f"silver.{table}": [BATCH, REBUILT] for table in tables})
+    recorded = now.recorded({f"silver.{table}": [BATCH, KEYED, REBUILT] for table in tables})
     staged = cache(lambda silver: _staged(lake, silver, recorded[silver][BATCH] or 0))
     list(side_by_side(partial(_settle, now, recorded, staged), SIDECARS))
 
@@ -66,12 +66,10 @@ def _settle(
     sidecar: str,
 ) -> None:
     lake, base = now.lake, now.versions.get(sidecar)
-    if sidecar == KEYS:
-        recorded = {silver: of for silver, of in recorded.items() if silver.removeprefix("silver.") in FACTS}
-    settled = now.transactions(sidecar, recorded)
-    due = {silver: last for silver, of in recorded.items() if (last := of[BATCH] or 0) > (settled[silver] or 0)}
+    settled, told_by = now.transactions(sidecar, recorded), KEYED if sidecar == KEYS else BATCH
+    due = {silver: last for silver, of in recorded.items() if (last := of[told_by] or 0) > (settled[silver] or 0)}
     files = [file for silver in due for file in staged(silver).get(sidecar, ())]
-    if lost := [silver for silver in due if not staged(silver) and sidecar != KEYS]:
+    if lost := [silver for silver in due if not staged(silver)]:
         place = f"{lake.uri(lost[0])}/_delta_log"
         raise StorageError(f"{place} tells nothing of the last batch of {lost[0]}: restore the commits that it had")
     try:
@@ -80,7 +78,7 @@ def _settle(
     except ConcurrentBuildError:  # another run has settled some of them
         _settle(FrozenTables.now(lake, [sidecar]), recorded, staged, sidecar)
     for silver, of in recorded.items():
-        if first := of[REBUILT]:
+        if (first := of[REBUILT]) and lake.exists(sidecar):
             _delete_earlier(lake, sidecar, silver.removeprefix("silver."), first)
 
 

@@ -80,10 +80,11 @@ def split(lake: Lake, piece: Piece) -> Split:
     apart = {"recent": pl.col("timestamp") >= pl.col("timestamp").max() - RECENT} if facts else {}
     origin = {"source_file": pl.lit(piece.source_file), "loaded_at": pl.lit(piece.loaded_at)}
     placed = good.lazy().with_columns(**origin, **divided).select(schema(piece.table).names())
-    stage = lake.stage(f"silver.{piece.table}", partition_by=list(divided), apart=list(apart), stamped=facts)
+    stage = lake.stage(f"silver.{piece.table}", partition_by=list(divided), apart=list(apart))
     files = stage.write(placed.with_columns(**apart))
-    told = blocks(good[key_of(piece.table)], piece.table, piece.batch) if facts else pl.DataFrame()
-    keys = lake.stage(KEYS).write(told.lazy()) if told.height else []
+    keys = list[StagedFile]()
+    if facts and good.height:
+        keys = lake.stage(KEYS).write(blocks(good[key_of(piece.table)], piece.table, piece.batch).lazy())
     return Split(files, rejected, keys, {rule: count for rule, count in counts.items() if count})
 
 

@@ -113,4 +113,4 @@ def _without(lake: Lake, table: str, file: StagedFile, losers: pl.LazyFrame) -> 
     silver = f"silver.{table}"
     gone = losers.filter(pl.col("path") == file.path).select(LINEAGE)
     rows = lake.read_files(silver, [file]).join(gone, on=list(LINEAGE), how="anti")
-    return lake.stage(silver, partition=file.partition, stamped=table in FACTS).write(rows)
+    return lake.stage(silver, partition=file.partition).write(rows)
