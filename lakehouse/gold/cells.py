@@ -3,13 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import reduce
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-Array = npt.NDArray[Any]
+from lakehouse.packed import Array
+
 Parts = Mapping[str, pl.Expr]
 EARLIEST, LATEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 TOGETHER = 3

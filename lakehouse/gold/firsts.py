@@ -3,8 +3,7 @@
 import numpy as np
 import polars as pl
 
-from lakehouse.gold.cells import Array
-from lakehouse.gold.packed import firsts, fresh, paired, ranked, small, small_stamps
+from lakehouse.packed import Array, firsts, fresh, paired, ranked, small, small_stamps
 
 
 class Timeline:

@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 import polars as pl
 
-from lakehouse.gold.cells import Array, Parts, cells_of
-from lakehouse.gold.packed import fresh, paired, ranked, small, small_stamps
+from lakehouse.gold.cells import Parts, cells_of
+from lakehouse.packed import Array, fresh, paired, ranked, small, small_stamps
 
 ROWS_AT_ONCE = 500_000
 """So many rows are turned into numbers at once, which bounds the memory that takes."""

@@ -4,9 +4,9 @@ A key whose bit is not set is new. One whose bit is set may be gone again: who f
 """
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from lakehouse.packed import Array, fresh
 from lakehouse.storage import Lake
 
 KEYS = "silver.keys"
@@ -22,8 +22,8 @@ def blocks(keys: pl.Series, table: str, batch: int) -> pl.DataFrame:
     """The rows that tell of some keys."""
     known = np.sort(keys.to_numpy())
     numbers = known >> BLOCK
-    begins = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
-    bits = np.bitwise_or.reduceat(_bits(known), begins) if len(known) else known
+    begins = np.flatnonzero(fresh(numbers))
+    bits = np.bitwise_or.reduceat(_bits(known), begins)
     told = pl.DataFrame({"block": numbers[begins], "bits": bits})
     return told.select(pl.lit(table).alias("table"), pl.lit(batch, pl.Int64).alias("batch"), "block", "bits")
 
@@ -45,6 +45,6 @@ def had(lake: Lake, table: str, keys: pl.Series) -> pl.Series:
     return keys.filter(pl.Series(known & (bits.take(places, mode="clip") & _bits(wanted) != 0)))
 
 
-def _bits(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    bits: npt.NDArray[np.int64] = np.left_shift(np.int64(1), keys & ((1 << BLOCK) - 1))
+def _bits(keys: Array) -> Array:
+    bits: Array = np.left_shift(np.int64(1), keys & ((1 << BLOCK) - 1))
     return bits

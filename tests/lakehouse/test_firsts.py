@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.gold import packed
+from lakehouse import packed
 from lakehouse.gold.firsts import Timeline
 
 IDS = st.integers(-5, 5) | st.integers(-(10**18), 10**18)
