@@ -8,6 +8,7 @@ Prints seconds (median), CPU seconds and peak memory of each case, and the ratio
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import statistics
@@ -63,6 +64,7 @@ def measure(case: str, folder: Path) -> None:
     """Run one case and print what it took as JSON; rows that it gives are kept, for they are compared."""
     if case in BEFORE:
         BEFORE[case](folder)
+    os.sync()  # what the case before this one wrote is not written to disk on this one's time
     started, before = time.perf_counter(), _cpu()
     rows = CASES[case](folder)
     took = {"seconds": time.perf_counter() - started, "cpu": _cpu() - before, "peak_mib": _peak_mib()}
