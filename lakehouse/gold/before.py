@@ -43,16 +43,30 @@ class Keys:
 
 @dataclass(frozen=True)
 class Base:
-    """Totals as of a moment, one row per customer who had any: what later ones are counted on from."""
+    """Totals as of a moment, one row per customer who had any: what later ones are counted on from.
+
+    The names of moments begin with `first_` or `last_`; all else are sums.
+    """
 
     moment: datetime
     totals: pl.DataFrame
 
-    def beside(self, customers: pl.DataFrame, sums: Parts, others: Parts) -> pl.DataFrame:
-        """The named totals of each customer, 0 or null for new ones, in the order of the rows given."""
-        mine = self.totals.select("customer_id", *sums, *others)
-        found = customers.select("customer_id").join(mine, on="customer_id", how="left", maintain_order="left")
-        return found.with_columns(pl.col(name).fill_null(0) for name in sums)
+    def since(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows for which these totals do not stand."""
+        return rows.filter(pl.col("timestamp") >= self.moment)
+
+    def joined(self, later: pl.DataFrame) -> pl.DataFrame:
+        """Totals of the rows since, one row per key, as totals of all rows; no key may be earlier than these."""
+        names = [name for name in later.columns if name not in KEY]
+        mine = self.totals.select("customer_id", *names)
+        was = later.select("customer_id").join(mine, on="customer_id", how="left", maintain_order="left")
+        return later.with_columns(_joined(name, was[name]) for name in names)
+
+
+def _joined(name: str, was: pl.Series) -> pl.Expr:
+    if name.startswith("first_"):
+        return pl.min_horizontal(name, was)
+    return pl.max_horizontal(name, was) if name.startswith("last_") else pl.col(name) + was.fill_null(0)
 
 
 def before(
@@ -62,22 +76,11 @@ def before(
     sums: Parts,
     first: Parts | None = None,
     last: Parts | None = None,
-    base: Base | None = None,
 ) -> pl.DataFrame:
     """Sums, firsts and lasts over a customer's rows with `timestamp < as_of`, beside each of `keys` and in their order.
 
     Of booleans the sum is how many are true. Each row is counted at the first as_of after it, and a running total over
     the customer's as_ofs does the rest.
-    With a `base`, no later than any of the keys, its totals stand for the rows before it, which may be lacking.
     """
-    first, last = first or {}, last or {}
-    rows = rows if base is None else rows.filter(pl.col("timestamp") >= base.moment)
-    found = pl.concat([keys.frame, keys.grid.totals(rows, sums=sums, first=first, last=last)], how="horizontal")
-    if base is None:
-        return found
-    was = base.beside(found, sums, {**first, **last})
-    return found.with_columns(
-        *(pl.col(name) + was[name] for name in sums),
-        *(pl.min_horizontal(name, was[name]).alias(name) for name in first),
-        *(pl.max_horizontal(name, was[name]).alias(name) for name in last),
-    )
+    totals = keys.grid.totals(rows, sums=sums, first=first or {}, last=last or {})
+    return pl.concat([keys.frame, totals], how="horizontal")

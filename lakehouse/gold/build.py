@@ -1,6 +1,7 @@
 """Builds the gold tables: which as_ofs of which buckets are stale, their rows, and one commit per table."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
@@ -106,14 +107,18 @@ class Gold:
         tasks = list(grouped(self._tasks(wanted, present, sales)))
         made: dict[str, list[Part]] = {table: [] for table in PLACE}
         sums: list[Sold] = []
-        for parts, some in run(partial(build_buckets, self.frozen), tasks):
-            for table, part in parts.items():
-                made[table].append(part)
-            sums += [some] if some else []
-            if sum(each.weeks.height for each in sums) > ROWS_AT_ONCE:
-                sums = [added(sums)]
-        products = partial(self._products, wanted[PRODUCTS], sales, added(sums) if sums else None)
-        commits = [products, *(partial(self._by_customer, table, made[table], wanted.get(table)) for table in PLACE)]
+        with ThreadPoolExecutor(1) as beside:  # while the tasks are at work
+            earlier = beside.submit(self._earlier_weeks, sales)
+            for parts, some in run(partial(build_buckets, self.frozen), tasks):
+                for table, part in parts.items():
+                    made[table].append(part)
+                sums += [some] if some else []
+                if sum(each.weeks.height for each in sums) > ROWS_AT_ONCE:
+                    sums = [added(sums)]
+        total = added(sums) if sums else None
+        weeks = product_weeks.continued(earlier.result(), total)
+        commits = [partial(self._by_customer, table, made[table], wanted.get(table)) for table in PLACE]
+        commits += [partial(self._products, weeks, wanted[PRODUCTS], sales, total), partial(self._weeks, weeks, sales)]
         list(side_by_side(lambda commit: commit(), commits))
 
     def _tasks(
@@ -146,16 +151,22 @@ class Gold:
         files = [file for part in parts for file in part.files]
         self._commit(table, parts[0].schema if parts else None, files, gone)
 
-    def _products(self, wanted: set[datetime], sales: Sales | None, sums: Sold | None) -> None:
-        """Commit products' weeks, from the first one that differs on, and their features."""
-        since, moments = (sales.since, sales.moments) if sales else (datetime.max, ())
+    def _earlier_weeks(self, sales: Sales | None) -> pl.DataFrame:
+        """Products' weeks before the first one that differs."""
+        since = sales.since if sales else datetime.max
         known = WEEKS in self.frozen.versions and since > ALWAYS
-        weeks = product_weeks.continued(self.frozen.scan(WEEKS) if known else None, since, sums)
-        month = month_start(product_weeks.week_start(since)).date()
+        return product_weeks.before(self.frozen.scan(WEEKS), since) if known else product_weeks.SCHEMA.to_frame()
+
+    def _weeks(self, weeks: pl.DataFrame, sales: Sales | None) -> None:
+        """Commit products' weeks, from the month of the first one that differs on."""
+        month = month_start(product_weeks.week_start(sales.since if sales else datetime.max)).date()
         stale = [file for file in self._files[WEEKS] if file.partition["month"] >= partition_text(month)]
         late = weeks.filter(pl.col("month") >= month).sort(product_weeks.KEY)
         self._commit(WEEKS, weeks.schema, self._stage(WEEKS, late), stale)
-        products = self.frozen.scan("silver.products").collect()
+
+    def _products(self, weeks: pl.DataFrame, wanted: set[datetime], sales: Sales | None, sums: Sold | None) -> None:
+        """Commit products' features; of the as_ofs there only the wanted ones stay."""
+        products, moments = self.frozen.scan("silver.products").collect(), sales.moments if sales else ()
         latest = zip(moments, sums.latest if sums else (), strict=True)
         rows = [product_features.product_features(weeks, sold, products, moment) for moment, sold in latest]
         kept = {partition_text(moment) for moment in wanted - {*moments}}

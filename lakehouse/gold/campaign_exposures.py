@@ -1,7 +1,7 @@
 """`gold.campaign_exposures`: one row per customer and campaign that reached them, as of then, with the outcome."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import polars as pl
 
@@ -9,7 +9,7 @@ from lakehouse.gold.before import KEY, Keys
 from lakehouse.gold.customer_features import features_at
 from lakehouse.gold.exposures import facts
 from lakehouse.gold.history import History
-from lakehouse.gold.months import MONTH, month_of
+from lakehouse.gold.months import MONTH, month_of, month_start
 
 TABLE = "gold.campaign_exposures"
 PAIR = ["customer_id", "campaign_id"]
@@ -17,39 +17,25 @@ PAIR = ["customer_id", "campaign_id"]
 
 @dataclass(frozen=True)
 class Made:
-    """A bucket's rows made before; what they say of the time up to `unchanged` holds.
+    """A bucket's rows made before, `month` among their columns; what they say of the time up to `unchanged` holds."""
 
-    found: the exposures, with neither features nor outcome. rows: the whole rows, `month` among their columns.
-    """
-
-    found: pl.DataFrame
     rows: pl.LazyFrame
     unchanged: datetime
 
-    @classmethod
-    def of(cls, rows: pl.LazyFrame, unchanged: datetime) -> "Made":
-        """Those of a version of the table."""
-        return cls(rows.select(*PAIR, "as_of", "window_end").collect(), rows, unchanged)
 
-    @property
-    def holding(self) -> pl.DataFrame:
-        """The exposures that are still there."""
-        return self.found.filter(pl.col("as_of") <= self.unchanged)
-
-
-def campaign_exposures(history: History, *, made: Made | None = None) -> tuple[pl.DataFrame, list[object] | None]:
+def campaign_exposures(history: History, *, made: Made | None = None) -> tuple[pl.DataFrame, list[date]]:
     """A bucket's rows: the exposure, its window and outcome, and all customer features as of the exposure.
 
-    With rows made before, those of the months in which anything differs, and these months; else all rows and None.
-    Features that hold are taken from there, for outcomes become known long after them.
+    With rows made before, those from the month of `unchanged` on, and of the earlier months that are given too, for
+    outcomes become known long after the exposure. Features that hold are taken from there.
     """
-    found = history.exposures.with_columns(month_of("as_of"))
+    found, month = history.exposures, month_of("as_of")
     if made is None:
-        return _with_features(history, found), None
-    open_ = pl.max_horizontal("as_of", "window_end") > made.unchanged
-    months = pl.concat(rows.filter(open_).select(month_of("as_of")) for rows in (found, made.found))[MONTH].unique()
-    inside = pl.col(MONTH).is_in(months.implode())
-    found = found.filter(inside)
+        return _with_features(history, found.with_columns(month)), []
+    latest = month_start(made.unchanged).date()
+    months = found.filter(pl.col("window_end") > made.unchanged).select(month)[MONTH].unique()
+    inside = (pl.col(MONTH) >= latest) | pl.col(MONTH).is_in(months.implode())
+    found = found.filter(pl.col("as_of") >= min([latest, *months])).with_columns(month).filter(inside)
     kept = made.rows.filter(inside, pl.col("as_of") <= made.unchanged).drop(MONTH).collect()
     features = [name for name in kept.columns if name not in found.columns]
     old = found.join(kept.select(*PAIR, "as_of", *features), on=[*PAIR, "as_of"])

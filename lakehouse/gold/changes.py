@@ -1,8 +1,9 @@
 """What changed in silver since a gold table was built: for each bucket, the moment from which its history differs."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 import polars as pl
 
@@ -17,7 +18,7 @@ ALWAYS = datetime(1, 1, 1)
 """The whole history differs."""
 CLOCK = "clock"
 """Application id under which a gold table's commit records the data's clock, in seconds since 1970."""
-LAYOUT, LAYOUT_NOW = "layout", 2
+LAYOUT, LAYOUT_NOW = "layout", 3
 """Recorded with each commit, so that what an earlier version of this code made is known as stale."""
 
 
@@ -58,22 +59,25 @@ def changes(tables: FrozenTables, sources: Mapping[str, Collection[str]], now: M
     Tables that were built of the same silver, as all of them usually were, share one answer.
     """
     built = {table: tuple(recorded.items()) for table, recorded in tables.recorded(sources).items()}
-    found = {recorded: _since(tables, dict(recorded), now) for recorded in set(built.values())}
+    told = cache(lambda: tables.scan(CHANGES).collect())
+    found = {recorded: _since(tables, dict(recorded), now, told) for recorded in set(built.values())}
     return {table: found[recorded] for table, recorded in built.items()}
 
 
-def _since(tables: FrozenTables, built: Mapping[str, int | None], now: Mapping[str, int]) -> Changes:
+def _since(
+    tables: FrozenTables, built: Mapping[str, int | None], now: Mapping[str, int], told: Callable[[], pl.DataFrame]
+) -> Changes:
     buckets = now[BUCKETS]
     if None in built.values() or any(built[name] != now[name] for name in (BUCKETS, LAYOUT)):
         return Changes(dict.fromkeys(range(buckets), ALWAYS), products=True)
-    told = [(name, built.get(f"silver.{name}")) for name in REQUIRED]
-    later = [(pl.col("table") == name) & (pl.col(BATCH) > batch) for name, batch in told if batch is not None]
-    new = tables.scan(CHANGES).filter(pl.any_horizontal(later)).collect()
+    known = [(name, built.get(f"silver.{name}")) for name in REQUIRED]
+    later = [(pl.col("table") == name) & (pl.col(BATCH) > batch) for name, batch in known if batch is not None]
+    new = told().filter(pl.any_horizontal(later))
+    found = new.select("bucket", "since").rows()
+    if HISTORY in built and built[HISTORY] != now[HISTORY]:
+        found += _attributes(tables, built[HISTORY] or 0, buckets)
     since: dict[int, datetime] = {}
-    for bucket, moment in [
-        *new.select("bucket", "since").iter_rows(),
-        *(_attributes(tables, built[HISTORY] or 0, buckets) if HISTORY in built else []),
-    ]:
+    for bucket, moment in found:
         for each in range(buckets) if bucket is None else [bucket]:
             since[each] = min(moment or ALWAYS, since.get(each) or datetime.max)
     return Changes(since, products="products" in new["table"])

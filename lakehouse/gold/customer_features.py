@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from lakehouse.gold.before import KEY, Keys, before
+from lakehouse.gold.customer_totals import with_exposures
 from lakehouse.gold.history import EVENT_TYPES, History
 from lakehouse.gold.months import DAY, month_starts
 
@@ -46,7 +47,8 @@ def with_totals(
     active = pl.col("last_line").is_not_null() | pl.col("last_event").is_not_null()
     known = active | (pl.col("signup_date") < pl.col("as_of")).fill_null(False)
     rows = _rows(history, keys, totals.filter(pl.col("as_of").is_in(list(moments))))
-    return _features(rows.filter(known)), totals.filter(active, pl.col("as_of").is_in(list(carried)))
+    kept = totals.filter(active, pl.col("as_of").is_in(list(carried)))
+    return _features(rows.filter(known)), with_exposures(kept, history.exposures)
 
 
 def _customers(history: History) -> pl.Series:
@@ -69,13 +71,14 @@ def features_at(history: History, keys: Keys) -> pl.DataFrame:
 
 def _totals(history: History, keys: Keys) -> pl.DataFrame:
     """What has added up by each of the keys, in their order."""
-    parts = (part(history, keys).drop(KEY) for part in (_orders, _events))
-    return pl.concat([keys.frame, *parts], how="horizontal")
+    parts = (part(history, keys).drop(KEY) for part in (_orders, _events, _responses))
+    found = pl.concat([keys.frame, *parts], how="horizontal")
+    return history.base.joined(found) if history.base else found
 
 
 def _rows(history: History, keys: Keys, totals: pl.DataFrame) -> pl.DataFrame:
     """What features are made of, in the order of the keys."""
-    parts = (part(history, keys).drop(KEY) for part in (_windows, _responses, _told))
+    parts = (part(history, keys).drop(KEY) for part in (_windows, _told))
     return pl.concat([totals, *parts], how="horizontal")
 
 
@@ -89,11 +92,10 @@ def _orders(history: History, keys: Keys) -> pl.DataFrame:
     sums |= {"refunds": sold.not_(), "revenue": pl.col("gross_revenue")}
     return before(
         keys,
-        history.lines,
+        history.counted(history.lines),
         sums=sums,
         first={"first_order": ordered},
         last={"last_order": ordered, "last_line": pl.col("timestamp")},
-        base=history.base,
     )
 
 
@@ -115,7 +117,7 @@ def _events(history: History, keys: Keys) -> pl.DataFrame:
     sums = {f"{name}_events": pl.col(name) for name in EVENT_TYPES}
     sums |= {"duration": duration, "durations": duration.is_not_null()}
     last = {"last_event": pl.col("timestamp")}
-    return before(keys, history.events, sums=sums, last=last, base=history.base)
+    return before(keys, history.counted(history.events), sums=sums, last=last)
 
 
 def _responses(history: History, keys: Keys) -> pl.DataFrame:
@@ -125,13 +127,13 @@ def _responses(history: History, keys: Keys) -> pl.DataFrame:
     reached = history.exposures.select("customer_id", timestamp="as_of")
     counts = before(
         keys,
-        known,
+        history.counted(known),
         sums={
             "exposure_count": pl.col("timestamp").is_not_null(),
             "response_count": pl.col("responded"),
         },
     )
-    last = before(keys, reached, sums={}, last={"last_exposure": pl.col("timestamp")})
+    last = before(keys, history.counted(reached), sums={}, last={"last_exposure": pl.col("timestamp")})
     return counts.with_columns(last["last_exposure"])
 
 

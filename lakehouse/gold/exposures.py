@@ -23,7 +23,8 @@ def exposures(
 
     The exposure is the customer's first event of the campaign that is no purchase. The response is a sale with the
     campaign's id before the window ends; it is null while the window has not elapsed by the clock. `sales` are those
-    with a campaign. `before` are exposures found already, and the events need not have what they rest on.
+    with a campaign. `before` are exposures found already, some with their outcome, and neither events nor sales need
+    have what these rest on.
     """
     pair = ["customer_id", "campaign_id"]
     linked = pl.col("campaign_id").is_not_null()
@@ -35,11 +36,13 @@ def exposures(
     dated = reached.lazy().join(spans, on="campaign_id", how="left")
     found = dated.select(*pair, "as_of", window_end=_window_end()).collect()
     if before is not None:
-        found = pl.concat([found, before.select(found.columns)])
+        open_ = pl.col("responded").is_null()
+        found = pl.concat([found, before.filter(open_).select(found.columns)])
     inside = (pl.col("timestamp") >= pl.col("as_of")) & (pl.col("timestamp") < pl.col("window_end"))
     answers = found.with_row_index("row").join(sales.select(*pair, "timestamp"), on=pair).filter(inside)["row"]
     answered = pl.int_range(pl.len()).is_in(answers.implode()).cast(pl.Int64)
-    return found.with_columns(responded=pl.when(pl.col("window_end") <= clock).then(answered))
+    found = found.with_columns(responded=pl.when(pl.col("window_end") <= clock).then(answered))
+    return found if before is None else pl.concat([found, before.filter(~open_).select(found.columns)])
 
 
 def facts(campaigns: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import polars as pl
 
 from lakehouse.gold.before import Base
 from lakehouse.gold.changes import ALWAYS
+from lakehouse.gold.customer_totals import exposures_of
 from lakehouse.gold.exposures import exposures
 from lakehouse.gold.firsts import Timeline
 from lakehouse.gold.frozen_lake import FrozenLake
@@ -55,6 +56,10 @@ class History:
     campaigns: pl.DataFrame
     attributes: pl.DataFrame
 
+    def counted(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows that are to be added to the base's totals; all where there is none."""
+        return self.base.since(rows) if self.base else rows
+
     def of(self, customers: pl.Series) -> "History":
         """That of some of the customers; all of the campaigns."""
         theirs = pl.col("customer_id").is_in(customers.unique().implode())
@@ -83,16 +88,16 @@ def history(
     buckets: Sequence[int],
     *,
     base: Base | None = None,
-    reached: pl.DataFrame | None = None,
     marked_since: datetime = ALWAYS,
 ) -> History:
-    """What the buckets' facts amount to; a `base`, and the exposures `reached` before it, stand for earlier events.
+    """What the buckets' facts amount to; a `base` stands for earlier events.
 
     Lines since the base, and since `marked_since`, are marked.
     """
     linked = facts.lines.filter("sale", pl.col("campaign_id").is_not_null())
     lines, products = facts.lines, frozen.products
     since = None if base is None else min(base.moment, marked_since)
+    reached = None if base is None else exposures_of(base.totals)
     return History(
         base=base,
         lines=_first_times(lines, products) if since is None else _first_times_since(lines, products, since),

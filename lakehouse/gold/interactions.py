@@ -10,7 +10,7 @@ import polars as pl
 from lakehouse.errors import MissingTableError
 from lakehouse.gold.changes import LAYOUT
 from lakehouse.gold.history import Facts
-from lakehouse.gold.months import DAY, month_of, month_start
+from lakehouse.gold.months import DAY, day_start, month_of, month_start
 from lakehouse.silver.sidecars import BUCKETS
 
 TABLE = "gold.interactions"
@@ -26,14 +26,16 @@ SCHEMA = pl.Schema(
     | {"last_at": pl.Datetime("us"), "month": pl.Date(), "bucket": pl.Int32()}
 )
 """Its columns; `bucket` and `month` are the partition."""
+COLUMNS = [name for name in SCHEMA if name != "bucket"]
 
 
-def interactions(facts: Facts, since: datetime) -> pl.DataFrame:
-    """The rows from the month of `since` on, whatever the data's clock.
+def interactions(facts: Facts, since: datetime, *, made: pl.LazyFrame | None = None) -> pl.DataFrame:
+    """The rows from the day of `since` on, whatever the data's clock.
 
-    `purchase_count` counts baskets; `last_at` is the last interaction of any kind. Refunds do not count.
+    `purchase_count` counts baskets; `last_at` is the last interaction of any kind. Refunds do not count. With rows
+    `made` before, those of the whole month: what they say of its earlier days holds.
     """
-    inside = (pl.col("timestamp") >= month_start(since)) & pl.col("product_id").is_not_null()
+    inside = (pl.col("timestamp") >= day_start(since)) & pl.col("product_id").is_not_null()
     baskets = (
         facts.lines.lazy()
         .filter(inside, "sale")
@@ -51,8 +53,11 @@ def interactions(facts: Facts, since: datetime) -> pl.DataFrame:
         add_to_cart_count=pl.col("carted").sum().cast(pl.Int64),
         last_at=pl.col("timestamp").max(),
     )
-    by_month = totals.with_columns(month_of("day"))
-    return by_month.select(name for name in SCHEMA if name != "bucket").sort(*PAIR, "day").collect(engine="streaming")
+    found = [totals.with_columns(month_of("day")).select(COLUMNS).collect(engine="streaming")]
+    month, day = (start(since).date() for start in (month_start, day_start))
+    if made is not None and month < day:
+        found.append(made.filter(pl.col("month") == month, pl.col("day") < day).select(COLUMNS).collect())
+    return pl.concat(found).sort(*PAIR, "day")
 
 
 def interactions_before(rows: pl.LazyFrame, as_of: datetime) -> pl.LazyFrame:

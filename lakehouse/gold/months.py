@@ -14,9 +14,14 @@ def month_of(moment: str) -> pl.Expr:
     return pl.col(moment).cast(pl.Date).dt.month_start().alias(MONTH)
 
 
+def day_start(moment: datetime) -> datetime:
+    """The midnight at or before a moment."""
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def month_start(moment: datetime) -> datetime:
     """The first midnight of a moment's month."""
-    return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return day_start(moment).replace(day=1)
 
 
 def month_starts(first: datetime, clock: datetime) -> list[datetime]:

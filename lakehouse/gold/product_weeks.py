@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from lakehouse.gold.changes import LAYOUT
-from lakehouse.gold.months import MONTH, month_of
+from lakehouse.gold.months import MONTH, day_start, month_of
 from lakehouse.silver.sidecars import BUCKETS
 
 TABLE = "gold.product_weeks"
@@ -45,8 +45,7 @@ class Sold:
 
 def week_start(moment: datetime) -> datetime:
     """The midnight of the Monday at or before a moment."""
-    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return day - timedelta(days=day.weekday())
+    return day_start(moment) - timedelta(days=moment.weekday())
 
 
 def sold(lines: pl.DataFrame, since: datetime, moments: Sequence[datetime]) -> Sold:
@@ -92,10 +91,12 @@ def _added(frames: Sequence[pl.DataFrame], key: list[str]) -> pl.DataFrame:
     return pl.concat(frames).lazy().group_by(key).agg((~last).sum(), last.max()).collect(engine="streaming")
 
 
-def continued(rows: pl.LazyFrame | None, since: datetime, sums: Sold | None) -> pl.DataFrame:
-    """All weeks, in no order: those of the table's rows before the week of `since`, and what was sold from then on."""
-    first = week_start(since).date()
-    frames = [] if rows is None else [rows.filter(pl.col("week") < first).select(SCHEMA.names()).collect()]
-    if sums is not None:
-        frames.append(sums.weeks.with_columns(month_of("week")).select(SCHEMA.names()).cast(SCHEMA))
-    return pl.concat([SCHEMA.to_frame(), *frames])
+def before(rows: pl.LazyFrame, since: datetime) -> pl.DataFrame:
+    """The table's rows of the weeks before the one of `since`."""
+    return rows.filter(pl.col("week") < week_start(since).date()).select(SCHEMA.names()).collect()
+
+
+def continued(earlier: pl.DataFrame, sums: Sold | None) -> pl.DataFrame:
+    """All weeks, in no order: earlier ones, and what was sold from then on."""
+    late = [] if sums is None else [sums.weeks.with_columns(month_of("week")).select(SCHEMA.names()).cast(SCHEMA)]
+    return pl.concat([earlier, *late])

@@ -12,7 +12,7 @@ from lakehouse.gold.before import Base
 from lakehouse.gold.changes import ALWAYS
 from lakehouse.gold.frozen_lake import FrozenLake
 from lakehouse.gold.history import history, read_facts
-from lakehouse.gold.months import MONTH, month_start
+from lakehouse.gold.months import MONTH, day_start, month_start
 from lakehouse.gold.product_weeks import Sold, sold, week_start
 from lakehouse.silver.split import bucket_of
 from lakehouse.staging import StagedFile, partition_text
@@ -67,19 +67,19 @@ class Task:
 class Part:
     """What a task staged of one table.
 
-    Its files replace those of the same buckets whose place is one of `places`, any where None, from `first` on.
+    Its files replace those of the same buckets whose place is one of `places`, or from `first` on, if it is not None.
     """
 
     buckets: tuple[int, ...]
     schema: pl.Schema
     files: list[StagedFile]
-    places: Collection[str] | None = None
-    first: str = ""
+    places: Collection[str]
+    first: str | None
 
     def replaces(self, file: StagedFile, place: str) -> bool:
         """Whether a file of the table goes."""
         here = file.partition[place]
-        inside = here >= self.first and (self.places is None or here in self.places)
+        inside = here in self.places or (self.first is not None and here >= self.first)
         return inside and int(file.partition["bucket"]) in self.buckets
 
 
@@ -117,7 +117,7 @@ def build_buckets(frozen: FrozenLake, task: Task) -> tuple[dict[str, Part], Sold
     mine = pl.col("bucket").is_in(task.buckets)
     of_customers = bool(task.as_ofs or task.totals or task.exposures or task.sales)
     starts = [task.base or ALWAYS] if of_customers else []
-    starts += [month_start(task.since)] if task.since else []
+    starts += [day_start(task.since)] if task.since else []
     facts = read_facts(frozen, task.buckets, min(starts), products=task.since is not None)
     found: dict[str, Part] = {}
     sales = None
@@ -127,22 +127,22 @@ def build_buckets(frozen: FrozenLake, task: Task) -> tuple[dict[str, Part], Sold
             rows = frozen.scan(TOTALS).filter(mine, pl.col("as_of") == task.base)
             base = Base(task.base, rows.drop("bucket", "as_of").collect())
         if task.unchanged:
-            made = campaign_exposures.Made.of(frozen.scan(EXPOSURES).filter(mine).drop("bucket"), task.unchanged)
-        reached = made.holding if base and made else None
+            made = campaign_exposures.Made(frozen.scan(EXPOSURES).filter(mine).drop("bucket"), task.unchanged)
         marked = task.sales.marked_since if task.sales else datetime.max
-        past = history(frozen, facts, task.buckets, base=base, reached=reached, marked_since=marked)
+        past = history(frozen, facts, task.buckets, base=base, marked_since=marked)
         if task.as_ofs or task.totals:
             features, totals = customer_features.with_totals(past, task.as_ofs, task.totals)
             found[FEATURES] = _stage(frozen, task, FEATURES, features, places=task.as_ofs)
             found[TOTALS] = _stage(frozen, task, TOTALS, totals, places=task.totals)
         if task.exposures:
             exposures, months = campaign_exposures.campaign_exposures(past, made=made)
-            found[EXPOSURES] = _stage(frozen, task, EXPOSURES, exposures, places=months)
+            found[EXPOSURES] = _stage(frozen, task, EXPOSURES, exposures, places=months, since=task.unchanged or ALWAYS)
         if task.sales:
             sales = sold(past.lines, task.sales.since, task.sales.moments)
     if task.since:
-        days = interactions.interactions(facts, task.since)
-        found[INTERACTIONS] = _stage(frozen, task, INTERACTIONS, days, first=month_start(task.since).date())
+        earlier = None if task.since == ALWAYS else frozen.scan(INTERACTIONS).filter(mine)
+        days = interactions.interactions(facts, task.since, made=earlier)
+        found[INTERACTIONS] = _stage(frozen, task, INTERACTIONS, days, since=task.since)
     return found, sales
 
 
@@ -152,11 +152,12 @@ def _stage(
     table: str,
     rows: pl.DataFrame,
     *,
-    places: Collection[object] | None = None,
-    first: object = "",
+    places: Collection[object] = (),
+    since: datetime | None = None,
 ) -> Part:
     rows = rows.with_columns(bucket_of("customer_id", frozen.buckets).alias("bucket"))
     stage = frozen.lake.stage(table, partition_by=["bucket", PLACE[table]])
     files = stage.write(rows.lazy()) if rows.height else []
-    texts = None if places is None else {partition_text(place) for place in places}
-    return Part(task.buckets, rows.schema, files, texts, partition_text(first))
+    texts = {partition_text(place) for place in places}
+    first = None if since is None else partition_text(month_start(since).date())
+    return Part(task.buckets, rows.schema, files, texts, first)
