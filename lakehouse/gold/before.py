@@ -51,10 +51,6 @@ class Base:
     moment: datetime
     totals: pl.DataFrame
 
-    def since(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows for which these totals do not stand."""
-        return rows.filter(pl.col("timestamp") >= self.moment)
-
     def joined(self, later: pl.DataFrame) -> pl.DataFrame:
         """Totals of the rows since, one row per key, as totals of all rows; no key may be earlier than these."""
         names = [name for name in later.columns if name not in KEY]

@@ -105,10 +105,11 @@ class Gold:
         present = {table: _as_ofs(self._files[table]) for table in wanted}
         sales = self._sales(wanted[PRODUCTS], present[PRODUCTS])
         tasks = list(grouped(self._tasks(wanted, present, sales)))
+        since, moments = (sales.since, sales.moments) if sales else (datetime.max, ())
         made: dict[str, list[Part]] = {table: [] for table in PLACE}
         sums: list[Sold] = []
         with ThreadPoolExecutor(1) as beside:  # while the tasks are at work
-            earlier = beside.submit(self._earlier_weeks, sales)
+            earlier = beside.submit(self._earlier_weeks, since)
             for parts, some in run(partial(build_buckets, self.frozen), tasks):
                 for table, part in parts.items():
                     made[table].append(part)
@@ -118,7 +119,8 @@ class Gold:
         total = added(sums) if sums else None
         weeks = product_weeks.continued(earlier.result(), total)
         commits = [partial(self._by_customer, table, made[table], wanted.get(table)) for table in PLACE]
-        commits += [partial(self._products, weeks, wanted[PRODUCTS], sales, total), partial(self._weeks, weeks, sales)]
+        latest = list(zip(moments, total.latest if total else (), strict=True))
+        commits += [partial(self._products, weeks, latest, wanted[PRODUCTS]), partial(self._weeks, weeks, since)]
         list(side_by_side(lambda commit: commit(), commits))
 
     def _tasks(
@@ -151,25 +153,25 @@ class Gold:
         files = [file for part in parts for file in part.files]
         self._commit(table, parts[0].schema if parts else None, files, gone)
 
-    def _earlier_weeks(self, sales: Sales | None) -> pl.DataFrame:
+    def _earlier_weeks(self, since: datetime) -> pl.DataFrame:
         """Products' weeks before the first one that differs."""
-        since = sales.since if sales else datetime.max
         known = WEEKS in self.frozen.versions and since > ALWAYS
         return product_weeks.before(self.frozen.scan(WEEKS), since) if known else product_weeks.SCHEMA.to_frame()
 
-    def _weeks(self, weeks: pl.DataFrame, sales: Sales | None) -> None:
+    def _weeks(self, weeks: pl.DataFrame, since: datetime) -> None:
         """Commit products' weeks, from the month of the first one that differs on."""
-        month = month_start(product_weeks.week_start(sales.since if sales else datetime.max)).date()
+        month = month_start(product_weeks.week_start(since)).date()
         stale = [file for file in self._files[WEEKS] if file.partition["month"] >= partition_text(month)]
         late = weeks.filter(pl.col("month") >= month).sort(product_weeks.KEY)
         self._commit(WEEKS, weeks.schema, self._stage(WEEKS, late), stale)
 
-    def _products(self, weeks: pl.DataFrame, wanted: set[datetime], sales: Sales | None, sums: Sold | None) -> None:
-        """Commit products' features; of the as_ofs there only the wanted ones stay."""
-        products, moments = self.frozen.scan("silver.products").collect(), sales.moments if sales else ()
-        latest = zip(moments, sums.latest if sums else (), strict=True)
+    def _products(
+        self, weeks: pl.DataFrame, latest: Sequence[tuple[datetime, pl.DataFrame]], wanted: set[datetime]
+    ) -> None:
+        """Commit products' features as of moments with their latest sales; of the others the wanted ones stay."""
+        products = self.frozen.scan("silver.products").collect()
         rows = [product_features.product_features(weeks, sold, products, moment) for moment, sold in latest]
-        kept = {partition_text(moment) for moment in wanted - {*moments}}
+        kept = {partition_text(moment) for moment in wanted - {moment for moment, _ in latest}}
         gone = [file for file in self._files[PRODUCTS] if file.partition["as_of"] not in kept]
         files = self._stage(PRODUCTS, pl.concat(rows)) if rows else []
         self._commit(PRODUCTS, rows[0].schema if rows else None, files, gone)

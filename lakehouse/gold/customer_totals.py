@@ -24,11 +24,10 @@ def as_ofs(first: datetime, clock: datetime) -> list[datetime]:
 def with_exposures(totals: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
     """The totals beside a list of the exposures that each customer had had by then, with the outcomes known by then."""
     moment, outcome = pl.col("moment"), pl.col("responded")
-    theirs = exposures.lazy().filter(pl.col("customer_id").is_in(totals["customer_id"].unique().implode()))
     reached = (
         totals.lazy()
         .select("customer_id", moment="as_of")
-        .join(theirs, on="customer_id")
+        .join(exposures.lazy(), on="customer_id")
         .filter(pl.col("as_of") < moment)
         .with_columns(responded=pl.when(pl.col("window_end") <= moment).then(outcome))
         .sort("as_of", "campaign_id")

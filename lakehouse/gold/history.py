@@ -57,8 +57,8 @@ class History:
     attributes: pl.DataFrame
 
     def counted(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows that are to be added to the base's totals; all where there is none."""
-        return self.base.since(rows) if self.base else rows
+        """The rows for which the base's totals do not stand; all where there is none."""
+        return rows.filter(pl.col("timestamp") >= self.base.moment) if self.base else rows
 
     def of(self, customers: pl.Series) -> "History":
         """That of some of the customers; all of the campaigns."""

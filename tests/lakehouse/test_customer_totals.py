@@ -10,8 +10,9 @@ from lakehouse.gold.customer_totals import exposures_of, with_exposures
 
 MOMENTS = [datetime(2024, 1, 1), datetime(2024, 2, 1)]
 CUSTOMERS = strategies.sampled_from([-7, 0, 3, 2**62])
-STARTS = strategies.datetimes(datetime(2023, 11, 1), datetime(2024, 3, 1))
 WINDOWS = strategies.sampled_from([timedelta(days=1), timedelta(days=30)])
+EDGES = strategies.sampled_from([*MOMENTS, MOMENTS[0] - timedelta(days=1), MOMENTS[1] - timedelta(days=30)])
+STARTS = EDGES | strategies.datetimes(datetime(2023, 11, 1), datetime(2024, 3, 1))
 BEGUN = strategies.dictionaries(
     strategies.tuples(CUSTOMERS, strategies.integers(0, 9)),
     strategies.tuples(STARTS, WINDOWS, strategies.sampled_from([0, 1])),
