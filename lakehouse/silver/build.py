@@ -21,6 +21,7 @@ from lakehouse.silver.sidecars import (
     CHANGES,
     CHECKS,
     REBUILT,
+    SIDECARS,
     changes,
     checks,
     named,
@@ -52,10 +53,11 @@ def build_silver(lake: Lake, *, run: Run = side_by_side, progress: Callable[[str
         MissingTableError: nothing was ingested yet.
     """
     report = SilverReport()
-    now = FrozenTables.now(lake, [f"{layer}.{table}" for layer in ("bronze", "silver") for table in TABLES])
+    tables = [f"{layer}.{table}" for layer in ("bronze", "silver") for table in TABLES]
+    now = FrozenTables.now(lake, [*tables, *SIDECARS])
     buckets = _buckets(now)
     present = [table for table in TABLES if table not in OPTIONAL or f"bronze.{table}" in now.versions]
-    settle(lake, present)
+    settle(lake, present, now=now)
     for together in (*([table] for table in present if table not in FACTS), FACTS):
         batches = [batch for table in together if (batch := _Batch(now, table, buckets)).due]
         if not batches:

@@ -51,9 +51,12 @@ def named(batch: int, files: Mapping[str, Sequence[StagedFile]]) -> dict[str, st
     return {BATCH: str(batch), "sidecars": json.dumps(told)}
 
 
-def settle(lake: Lake, tables: Collection[str] = tuple(TABLES)) -> None:
-    """Make the rows of the tables' last batches part of the tables here, if they are not."""
-    now = FrozenTables.now(lake, [*(f"silver.{table}" for table in tables), *SIDECARS])
+def settle(lake: Lake, tables: Collection[str] = tuple(TABLES), *, now: FrozenTables | None = None) -> None:
+    """Make the rows of the tables' last batches part of the tables here, if they are not.
+
+    now: the tables and those here, where the caller has looked at them already.
+    """
+    now = now or FrozenTables.now(lake, [*(f"silver.{table}" for table in tables), *SIDECARS])
     recorded = now.recorded({f"silver.{table}": [BATCH, KEYED, REBUILT] for table in tables})
     staged = cache(lambda silver: _staged(lake, silver, recorded[silver][BATCH] or 0))
     list(side_by_side(partial(_settle, now, recorded, staged), SIDECARS))
