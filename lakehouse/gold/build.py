@@ -118,9 +118,9 @@ class Gold:
                     sums = [added(sums)]
         total = added(sums) if sums else None
         weeks = product_weeks.continued(earlier.result(), total)
-        commits = [partial(self._by_customer, table, made[table], wanted.get(table)) for table in PLACE]
         latest = list(zip(moments, total.latest if total else (), strict=True))
-        commits += [partial(self._products, weeks, latest, wanted[PRODUCTS]), partial(self._weeks, weeks, since)]
+        commits = [partial(self._products, weeks, latest, wanted[PRODUCTS]), partial(self._weeks, weeks, since)]
+        commits += [partial(self._by_customer, table, made[table], wanted.get(table)) for table in PLACE]
         list(side_by_side(lambda commit: commit(), commits))
 
     def _tasks(

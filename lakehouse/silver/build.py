@@ -27,7 +27,7 @@ from lakehouse.silver.sidecars import (
     named,
     settle,
 )
-from lakehouse.silver.split import QUARANTINE, Piece, Split, bucket_of, schema, split
+from lakehouse.silver.split import QUARANTINE, Dimensions, Piece, Split, bucket_of, schema, split
 from lakehouse.silver.supersede import Superseded, quarantined, supersede
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
@@ -81,7 +81,7 @@ def _split(lake: Lake, run: Run, batches: "list[_Batch]") -> "dict[str, list[Spl
     """The pieces of all batches, split; the next batch's begin while the last ones of another are at work."""
     pieces = [piece for some in side_by_side(_Batch.pieces, batches) for piece in some]
     found: dict[str, list[Split]] = {batch.table: [] for batch in batches}
-    for piece, part in zip(pieces, run(partial(split, lake), pieces), strict=True):
+    for piece, part in zip(pieces, run(partial(split, lake, Dimensions(lake)), pieces), strict=True):
         found[piece.table].append(part)
     return found
 

@@ -1,6 +1,7 @@
 """Casts of text to the contract's types, as Polars expressions that give null where the text does not fit."""
 
 from collections.abc import Mapping
+from datetime import date, datetime
 
 import polars as pl
 
@@ -22,7 +23,10 @@ PATTERNS = {
     "timestamp": ("%Y-%m-%d %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y %H:%M:%S"),
 }
 """The contract's form, then those of the dialect excel."""
-YEARS = (1000, 9999)
+LIMITS = {
+    "date": (date(1000, 1, 1), date(9999, 12, 31)),
+    "timestamp": (datetime(1000, 1, 1), datetime(9999, 12, 31, 23, 59, 59)),
+}
 """Polars reads 22 as the year 22, which nobody means, and +12345, which few others can hold."""
 
 
@@ -95,7 +99,7 @@ def fitted(found: pl.Expr, text: pl.Expr, column: Column, dialect: str = "standa
     if column.kind == "number":
         return pl.when(found.is_finite()).then(found)
     if column.kind in PATTERNS:
-        return pl.when(found.dt.year().is_between(*YEARS)).then(found)
+        return pl.when(found.is_between(*LIMITS[column.kind])).then(found)
     return found.str.to_lowercase() if column.lower else found
 
 

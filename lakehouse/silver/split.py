@@ -18,9 +18,9 @@ QUARANTINE = "silver.quarantine"
 RECENT = timedelta(days=60)
 """A piece's rows before its last days are in files of their own: builds that count on from totals of a month's start
 skip them whole, however the rows of an export are ordered."""
-DIMENSIONS = {"customers": ["customer_id", "signup_date"], "products": ["product_id", "base_price", "launch_date"]}
-DIMENSIONS["campaigns"] = ["campaign_id", "channel", "start_date", "end_date"]
-"""What rules over a row look up in other tables."""
+LOOKED_UP = {"customers": ["customer_id", "signup_date"], "products": ["product_id", "base_price", "launch_date"]}
+LOOKED_UP["campaigns"] = ["campaign_id", "channel", "start_date", "end_date"]
+"""The key and the other columns by which rules over a row look something up in another table."""
 QUARANTINE_SCHEMA = pl.Schema(
     {
         "table": pl.String(),
@@ -62,7 +62,28 @@ class Split:
     counts: dict[str, int]
 
 
-def split(lake: Lake, piece: Piece) -> Split:
+class Dimensions:
+    """What rules over a row look up in other tables, as they are when first asked; read once for many pieces."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._known: dict[str, pl.DataFrame] = {}
+
+    def beside(self, rows: pl.LazyFrame, table: str) -> pl.LazyFrame:
+        """The rows that name something of a table, with what is known of it, as `<table>.<column>`."""
+        key = LOOKED_UP[table][0]
+        if table not in self._known:
+            self._known[table] = self._read(table).collect()
+        return rows.filter(pl.col(key).is_not_null()).join(self._known[table].lazy(), on=key, how="left")
+
+    def _read(self, table: str) -> pl.LazyFrame:
+        columns = LOOKED_UP[table]
+        there = self._lake.exists(f"silver.{table}")
+        rows = self._lake.scan(f"silver.{table}") if there else pl.LazyFrame(schema=schema(table))
+        return rows.select(columns[0], *(pl.col(name).alias(f"{table}.{name}") for name in columns))
+
+
+def split(lake: Lake, dimensions: Dimensions, piece: Piece) -> Split:
     """Stage a piece's rows: every row is in silver's table or in quarantine, with the first rule that it broke."""
     bronze = _bronze(lake, piece)
     texts = few_texts(bronze, piece.table, piece.dialect)
@@ -74,7 +95,7 @@ def split(lake: Lake, piece: Piece) -> Split:
         good = good.filter(whole["rule"].is_null())
         rejected = lake.stage(QUARANTINE).write(rejected_rows(rows, piece.table, piece.batch))
     counts = texts.counts | whole.select(pl.col(mended.keys()).sum()).row(0, named=True)
-    counts |= _warnings(lake, good.lazy(), piece.table)
+    counts |= _warnings(dimensions, good.lazy(), piece.table)
     facts = piece.table in FACTS
     divided = {"bucket": bucket_of("customer_id", piece.buckets)} if facts else {}
     apart = {"recent": pl.col("timestamp") >= pl.col("timestamp").max() - RECENT} if facts else {}
@@ -151,30 +172,15 @@ def _repairs(table: str, *, but: Container[str]) -> dict[str, pl.Expr]:
     return wrong
 
 
-def _warnings(lake: Lake, rows: pl.LazyFrame, table: str) -> dict[str, int]:
+def _warnings(dimensions: Dimensions, rows: pl.LazyFrame, table: str) -> dict[str, int]:
     """On how many good rows each warning rule was broken, by what the other tables say now."""
     rules = [rule for rule in ROW_RULES[table] if rule.severity == "warn"]
     sums = []
     for other in dict.fromkeys(rule.joins for rule in rules):
-        beside = rows if other is None else _looked_up(lake, rows, other)
+        beside = rows if other is None else dimensions.beside(rows, other)
         sums.append(beside.select(rule.broken.sum().alias(rule.name) for rule in rules if rule.joins == other))
     return {
         rule: count
         for found in pl.collect_all(sums, engine="streaming")
         for rule, count in found.row(0, named=True).items()
     }
-
-
-def _looked_up(lake: Lake, rows: pl.LazyFrame, table: str) -> pl.LazyFrame:
-    """The rows that name something of another table, beside what `DIMENSIONS` says of it, as `<table>.<column>`."""
-    key, *others = DIMENSIONS[table]
-    naming = rows.filter(pl.col(key).is_not_null())
-    if not lake.exists(f"silver.{table}"):
-        names = DIMENSIONS[table]
-        return naming.with_columns(pl.lit(None, schema(table)[name]).alias(f"{table}.{name}") for name in names)
-    known = lake.scan(f"silver.{table}").select(key, pl.col(key).alias(f"{table}.{key}"), *_renamed(table, others))
-    return naming.join(known, on=key, how="left")
-
-
-def _renamed(table: str, names: list[str]) -> list[pl.Expr]:
-    return [pl.col(name).alias(f"{table}.{name}") for name in names]

@@ -120,10 +120,11 @@ def test_a_folder_may_have_any_name(lake, write_shop):
     assert len(table(lake, "silver.transactions")) == 1
 
 
-@pytest.mark.parametrize("year", ["22", "+12345"])
+@pytest.mark.parametrize("year", ["22", "0999", "+10000", "+12345"])
 def test_a_year_has_four_digits(lake, write_shop, year):
     """Else the row is in quarantine, and not in the first century, nor where nobody can read it."""
-    rows = [{}, {"transaction_id": "2"}, {"transaction_id": "3", "timestamp": f"{year}-01-01 10:00:00"}]
+    rows = [{}, {"transaction_id": "2", "timestamp": "1000-01-01 00:00:00"}]
+    rows += [{"transaction_id": "3", "timestamp": f"{year}-12-31 23:59:59"}]
     loaded(lake, write_shop(transactions=rows))
     assert [row["rule"] for row in table(lake, "silver.quarantine")] == ["timestamp_not_a_timestamp"]
 

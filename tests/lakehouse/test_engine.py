@@ -19,7 +19,7 @@ from lakehouse.engine import engine, packed, work
 from lakehouse.errors import ConfigurationError, EngineError
 from lakehouse.ingest import ingest
 from lakehouse.settings import Settings
-from lakehouse.silver.split import Piece, split
+from lakehouse.silver.split import Dimensions, Piece, split
 from lakehouse.sources import synthetic
 from lakehouse.storage import Lake
 
@@ -166,7 +166,7 @@ def test_a_worker_that_sees_no_lake_says_so(tmp_path, cluster):
         engine(elsewhere.settings) as run,
         pytest.raises(EngineError, match=f"cannot read or write the lake: table 'bronze.events' .* in {tmp_path}"),
     ):
-        list(run(partial(split, elsewhere), [piece]))
+        list(run(partial(split, elsewhere, Dimensions(elsewhere)), [piece]))
 
 
 def test_a_worker_without_the_package_is_named(tmp_path, cluster):
