@@ -104,7 +104,10 @@ class _Batch:
         self._silver = f"silver.{table}"
         self._base = now.versions.get(self._silver)
         self._bronze = now.version(f"bronze.{table}")
-        files = sorted({file.partition[FILE] for file in now.files(f"bronze.{table}")})
+        self._files: dict[str, list[StagedFile]] = {}
+        for part in now.files(f"bronze.{table}"):
+            self._files.setdefault(part.partition[FILE], []).append(part)
+        files = sorted(self._files)
         recorded = now.transactions(self._silver, [BATCH, BUCKETS, KEYED, *(f"bronze/{file}" for file in files)])
         self._number = (recorded[BATCH] or 0) + 1
         self._keyed = table in FACTS and recorded[KEYED] == recorded[BATCH]
@@ -124,9 +127,10 @@ class _Batch:
         """
         lake, table, number = self._lake, self.table, self._number
         staged = [file for part in parts for file in part.good]
+        keys = [file for part in parts for file in part.keys]
         old = [] if self.anew else self._now.files(self._silver)
         with TemporaryDirectory(prefix="shopsphere-build-") as scratch:
-            result = supersede(lake, table, staged, old, scratch=Path(scratch), keyed=self._keyed)
+            result = supersede(lake, table, staged, old, told=keys, keyed=self._keyed, scratch=Path(scratch))
             quarantine = [file for part in parts for file in part.rejected]
             if result.rows is not None:
                 quarantine += lake.stage(QUARANTINE).write(quarantined(result.rows, table, number))
@@ -135,7 +139,6 @@ class _Batch:
                 CHANGES: changes(table, number, self._since(result, staged, old)),
             }
             sidecars = {sidecar: lake.stage(sidecar).write(rows.lazy()) for sidecar, rows in beside.items()}
-            keys = [file for part in parts for file in part.keys]
             if table in FACTS and not self._keyed:
                 keys += self._keys_of(old)
             self._commit(number, result, sidecars | {QUARANTINE: quarantine, KEYS: keys})
@@ -152,13 +155,15 @@ class _Batch:
     def pieces(self) -> list[Piece]:
         """What is to be split, some lines at a time."""
         found = []
-        rows = self._now.scan(f"bronze.{self.table}")
         for file in self.new:
-            lines = rows.filter(pl.col(FILE) == file)
-            origin = pl.col("dialect", "source_file", "loaded_at").first()
-            of = lines.select(origin, last=pl.col("source_line").max()).collect(engine="streaming")
-            dialect, source_file, loaded_at, last = of.row(0)
-            for first in range(2, (last or 1) + 1, LINES_PER_PIECE):
+            rows = self._lake.read_files(f"bronze.{self.table}", self._files[file])
+            dialect, source_file, loaded_at = (
+                rows.select("dialect", "source_file", "loaded_at").head(1).collect().row(0)
+            )
+            number = pl.col("source_line")
+            late = rows.filter(number > sum(part.rows for part in self._files[file]))  # lines are numbered from 2
+            last = late.select(number.max()).collect().item()
+            for first in range(2, last + 1, LINES_PER_PIECE):
                 piece = Piece(
                     table=self.table,
                     file=file,

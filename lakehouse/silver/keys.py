@@ -3,10 +3,13 @@
 A key whose bit is not set is new. One whose bit is set may be gone again: who finds some looks at the rows themselves.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
 from lakehouse.packed import Array, fresh
+from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
 
 KEYS = "silver.keys"
@@ -26,6 +29,12 @@ def blocks(keys: pl.Series, table: str, batch: int) -> pl.DataFrame:
     bits = np.bitwise_or.reduceat(_bits(known), begins)
     told = pl.DataFrame({"block": numbers[begins], "bits": bits})
     return told.select(pl.lit(table).alias("table"), pl.lit(batch, pl.Int64).alias("batch"), "block", "bits")
+
+
+def distinct(lake: Lake, files: Sequence[StagedFile]) -> int:
+    """Of how many different keys staged files tell."""
+    of_block = lake.read_files(KEYS, files).group_by("block").agg(pl.col("bits").bitwise_or())
+    return int(of_block.select(pl.col("bits").bitwise_count_ones().sum()).collect(engine="streaming").item())
 
 
 def had(lake: Lake, table: str, keys: pl.Series) -> pl.Series:

@@ -11,7 +11,7 @@ import polars as pl
 
 from lakehouse.contracts import FACTS, SUPERSEDED, key_of
 from lakehouse.ingest import LINEAGE
-from lakehouse.silver.keys import had
+from lakehouse.silver.keys import distinct, had
 from lakehouse.staging import StagedFile
 from lakehouse.storage import Lake
 
@@ -34,14 +34,23 @@ class Superseded:
 
 
 def supersede(
-    lake: Lake, table: str, new: Sequence[StagedFile], old: Sequence[StagedFile], *, keyed: bool, scratch: Path
+    lake: Lake,
+    table: str,
+    new: Sequence[StagedFile],
+    old: Sequence[StagedFile],
+    *,
+    told: Sequence[StagedFile],
+    keyed: bool,
+    scratch: Path,
 ) -> Superseded:
     """Compare staged files with each other and with the table's present ones, by key.
 
-    keyed: whether `silver.keys` tells of all keys that are present.
+    told: the files for `silver.keys` that tell of all keys of the new ones; none where nobody tells. keyed: whether
+    that table tells of all keys that are present.
     """
     files = {file.path: file for file in (*old, *new)}
-    clashing = _clashing(lake, table, new, old, keyed) if new else None
+    alone = not old and _once(lake, new, told)
+    clashing = _clashing(lake, table, new, old, keyed) if new and not alone else None
     if clashing is None or clashing.is_empty():
         return Superseded(list(new), [])
     rows = _rows(lake, table, list(files.values()))
@@ -73,6 +82,12 @@ def quarantined(losers: pl.LazyFrame, table: str, batch: int) -> pl.LazyFrame:
         pl.lit(None, pl.String).alias("raw"),
         pl.lit(batch, pl.Int64).alias("batch"),
     )
+
+
+def _once(lake: Lake, new: Sequence[StagedFile], told: Sequence[StagedFile]) -> bool:
+    """Whether it is known at once that no key of the new rows comes twice: there are as many keys as rows."""
+    fits = 0 < sum(file.rows for file in told) <= KEYS_AT_ONCE
+    return fits and distinct(lake, told) == sum(file.rows for file in new)
 
 
 def _clashing(

@@ -12,7 +12,7 @@ from lakehouse.ingest import ingest
 from lakehouse.settings import Settings
 from lakehouse.silver import build, split
 from lakehouse.silver.build import build_silver
-from lakehouse.silver.keys import KEYS, SCHEMA, blocks, had
+from lakehouse.silver.keys import KEYS, SCHEMA, blocks, distinct, had
 from lakehouse.storage import Lake
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
@@ -30,6 +30,8 @@ def test_a_key_is_known_where_any_piece_had_it(pieces, others, asked, more):
         lake = Lake(Settings(var_dir=Path(folder), lake_root=""))
         for batch, piece in enumerate(pieces, start=1):
             _tell(lake, "events", piece, batch)
+        if there:
+            assert distinct(lake, lake.files(KEYS)) == len(set(there))
         _tell(lake, "transactions", others, 1)
         known = had(lake, "events", pl.Series(asked, dtype=pl.Int64)).to_list()
     assert known == [key for key in asked if key in there]
