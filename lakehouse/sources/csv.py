@@ -119,8 +119,18 @@ class CsvSource:
         if len(tables) < len(REQUIRED):
             reason += "; a folder may leave out only what an earlier one brought"
         else:
-            reason += ": name the folder that they are in"
+            reason += f": name the folder that they are in{self._deeper()}"
         return reason + (f"; ignored: {self.ignored}" if self.ignored else "") + "; nothing was loaded"
+
+    def _deeper(self) -> str:
+        """What to name instead: a folder inside that has all tables' files, where there is one."""
+        if self._options:
+            return ""
+        inside: dict[Path, set[str | None]] = {}
+        for entry in Path(self.folder).glob("*/*"):  # passes over folders that may not be read
+            inside.setdefault(entry.parent, set()).add(table_of(entry.name))
+        whole = sorted(folder for folder, tables in inside.items() if tables.issuperset(REQUIRED))
+        return f", {whole[0]}" if whole else ""
 
     def _names(self) -> list[str]:
         try:

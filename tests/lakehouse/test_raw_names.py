@@ -62,6 +62,18 @@ def test_a_missing_table_is_told_beside_the_names_that_were_ignored(lake, write_
     assert str(caught.value).count("campaigns.csv") == 1
 
 
+def test_a_folder_one_deeper_is_named(lake, write_shop, tmp_path):
+    """Where it has all files that a shop needs, whatever their names' capitals."""
+    folder = write_shop("shop/raw")
+    (tmp_path / "shop" / "docs").mkdir()
+    (folder / "transactions.csv").rename(folder / "Transactions.CSV")
+    with pytest.raises(SourceError, match=f"name the folder that they are in, {folder}; nothing"):
+        ingest(lake, str(tmp_path / "shop"))
+    (folder / "events.csv").unlink()
+    with pytest.raises(SourceError, match="name the folder that they are in; nothing"):
+        ingest(lake, str(tmp_path / "shop"))
+
+
 @pytest.mark.parametrize("address", ["gs://bucket/raw", "s3:/bucket/raw", "s3://"])
 def test_an_address_that_is_no_folder_is_refused(lake, address):
     """It is not looked for among the folders."""
