@@ -29,16 +29,15 @@ def campaign_exposures(history: History, *, made: Made | None = None) -> tuple[p
     With rows made before, those from the month of `unchanged` on, and of the earlier months that are given too, for
     outcomes become known long after the exposure. Features that hold are taken from there.
     """
-    found, month = history.exposures, month_of("as_of")
+    found = history.exposures.with_columns(month_of("as_of"))
     if made is None:
-        return _with_features(history, found.with_columns(month)), []
+        return _with_features(history, found), []
     latest = month_start(made.unchanged).date()
-    months = found.filter(pl.col("window_end") > made.unchanged).select(month)[MONTH].unique()
+    months = found.filter(pl.col("window_end") > made.unchanged)[MONTH].unique()
     inside = (pl.col(MONTH) >= latest) | pl.col(MONTH).is_in(months.implode())
-    found = found.filter(pl.col("as_of") >= min([latest, *months])).with_columns(month).filter(inside)
-    kept = made.rows.filter(inside, pl.col("as_of") <= made.unchanged).drop(MONTH).collect()
-    features = [name for name in kept.columns if name not in found.columns]
-    old = found.join(kept.select(*PAIR, "as_of", *features), on=[*PAIR, "as_of"])
+    found = found.filter(pl.col("as_of") >= min([latest, *months])).filter(inside)
+    kept = made.rows.filter(inside, pl.col("as_of") <= made.unchanged).collect()
+    old = kept.update(found, on=[*PAIR, "as_of"], include_nulls=True)
     new = _with_features(history, found.join(kept, on=[*PAIR, "as_of"], how="anti"))
     return pl.concat([new, old.select(new.columns)]).sort("as_of", *reversed(PAIR)), months.to_list()
 

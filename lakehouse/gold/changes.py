@@ -18,7 +18,7 @@ ALWAYS = datetime(1, 1, 1)
 """The whole history differs."""
 CLOCK = "clock"
 """Application id under which a gold table's commit records the data's clock, in seconds since 1970."""
-LAYOUT, LAYOUT_NOW = "layout", 3
+LAYOUT, LAYOUT_NOW = "layout", 4
 """Recorded with each commit, so that what an earlier version of this code made is known as stale."""
 
 

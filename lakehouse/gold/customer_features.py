@@ -48,7 +48,7 @@ def with_totals(
     known = active | (pl.col("signup_date") < pl.col("as_of")).fill_null(False)
     rows = _rows(history, keys, totals.filter(pl.col("as_of").is_in(list(moments))))
     kept = totals.filter(active, pl.col("as_of").is_in(list(carried)))
-    return _features(rows.filter(known)), with_exposures(kept, history.exposures)
+    return _features(rows.filter(known)), with_exposures(kept, history.exposures, history.base)
 
 
 def _customers(history: History) -> pl.Series:

@@ -17,32 +17,32 @@ def exposures(
     campaigns: pl.DataFrame,
     clock: datetime,
     *,
-    before: pl.DataFrame | None = None,
+    reached: pl.DataFrame | None = None,
+    open_before: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """One row per customer and campaign: as_of, window_end, responded.
 
     The exposure is the customer's first event of the campaign that is no purchase. The response is a sale with the
     campaign's id before the window ends; it is null while the window has not elapsed by the clock. `sales` are those
-    with a campaign. `before` are exposures found already, some with their outcome, and neither events nor sales need
-    have what these rest on.
+    with a campaign. Where events begin at some moment, `reached` are the pairs of all earlier exposures, and
+    `open_before` those of them whose outcome was not known by then: only they are among the rows.
     """
     pair = ["customer_id", "campaign_id"]
     linked = pl.col("campaign_id").is_not_null()
     seen = events.lazy().filter(linked, ~pl.col("purchase")).select(*pair, as_of="timestamp").collect()
-    reached = seen.filter(Timeline(seen["customer_id"], seen["as_of"]).first(seen["campaign_id"]))
-    if before is not None:
-        reached = reached.join(before, on=pair, how="anti")
+    first = seen.filter(Timeline(seen["customer_id"], seen["as_of"]).first(seen["campaign_id"]))
+    if reached is not None:
+        again = reached.filter(pl.col("campaign_id").is_in(first["campaign_id"].unique().implode()))
+        first = first.join(again, on=pair, how="anti")
     spans = _spans(campaigns).select("campaign_id", "starts", "ends")
-    dated = reached.lazy().join(spans, on="campaign_id", how="left")
+    dated = first.lazy().join(spans, on="campaign_id", how="left")
     found = dated.select(*pair, "as_of", window_end=_window_end()).collect()
-    if before is not None:
-        open_ = pl.col("responded").is_null()
-        found = pl.concat([found, before.filter(open_).select(found.columns)])
+    if open_before is not None:
+        found = pl.concat([found, open_before.select(found.columns)])
     inside = (pl.col("timestamp") >= pl.col("as_of")) & (pl.col("timestamp") < pl.col("window_end"))
     answers = found.with_row_index("row").join(sales.select(*pair, "timestamp"), on=pair).filter(inside)["row"]
     answered = pl.int_range(pl.len()).is_in(answers.implode()).cast(pl.Int64)
-    found = found.with_columns(responded=pl.when(pl.col("window_end") <= clock).then(answered))
-    return found if before is None else pl.concat([found, before.filter(~open_).select(found.columns)])
+    return found.with_columns(responded=pl.when(pl.col("window_end") <= clock).then(answered))
 
 
 def facts(campaigns: pl.DataFrame) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import polars as pl
 
 from lakehouse.gold.before import Base
 from lakehouse.gold.changes import ALWAYS
-from lakehouse.gold.customer_totals import exposures_of
+from lakehouse.gold.customer_totals import open_exposures, reached_by
 from lakehouse.gold.exposures import exposures
 from lakehouse.gold.firsts import Timeline
 from lakehouse.gold.frozen_lake import FrozenLake
@@ -46,7 +46,8 @@ class History:
 
     lines: one row per transaction, see `_marked`. events: one row per event, see `_events`.
     exposures: see `gold.exposures`. campaigns: as silver's. attributes: see `silver.customer_history`.
-    With a `base`, events are those since it alone, and lines those since it and in the windows before it.
+    With a `base`, events are those since it alone, lines those since it and in the windows before it, and exposures
+    those since it and the ones that were open then.
     """
 
     base: Base | None
@@ -97,12 +98,12 @@ def history(
     linked = facts.lines.filter("sale", pl.col("campaign_id").is_not_null())
     lines, products = facts.lines, frozen.products
     since = None if base is None else min(base.moment, marked_since)
-    reached = None if base is None else exposures_of(base.totals)
+    earlier = {} if base is None else {"reached": reached_by(base.totals), "open_before": open_exposures(base.totals)}
     return History(
         base=base,
         lines=_first_times(lines, products) if since is None else _first_times_since(lines, products, since),
         events=facts.events,
-        exposures=exposures(facts.events, linked, frozen.campaigns, frozen.clock, before=reached),
+        exposures=exposures(facts.events, linked, frozen.campaigns, frozen.clock, **earlier),
         campaigns=frozen.campaigns,
         attributes=frozen.attributes.filter(pl.col("bucket").is_in(buckets)).drop("bucket"),
     )
