@@ -4,8 +4,8 @@ import ctypes
 import os
 from contextlib import suppress
 
-POLARS = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:3000,muzzy_decay_ms:3000,percpu_arena:percpu")
-"""Polars' jemalloc gives back what was unused for three seconds, and has one arena for each core."""
+POLARS = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:30000,muzzy_decay_ms:30000,percpu_arena:percpu")
+"""Polars' jemalloc gives back what was unused for half a minute, and has one arena for each core."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT, LARGEST = 64 << 20, 32 << 20
 """NumPy's glibc keeps so many bytes, and takes arrays up to the largest size that it allows from them."""
