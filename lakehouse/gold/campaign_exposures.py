@@ -35,7 +35,7 @@ def campaign_exposures(history: History, *, made: Made | None = None) -> tuple[p
     latest = month_start(made.unchanged).date()
     months = found.filter(pl.col("window_end") > made.unchanged)[MONTH].unique()
     inside = (pl.col(MONTH) >= latest) | pl.col(MONTH).is_in(months.implode())
-    found = found.filter(pl.col("as_of") >= min([latest, *months])).filter(inside)
+    found = found.filter(inside)
     kept = made.rows.filter(inside, pl.col("as_of") <= made.unchanged).collect()
     old = kept.update(found, on=[*PAIR, "as_of"], include_nulls=True)
     new = _with_features(history, found.join(kept, on=[*PAIR, "as_of"], how="anti"))
